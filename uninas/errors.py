@@ -1,0 +1,51 @@
+"""What uninas raises for bad input. Every message names the place, the value, and what to do instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UninasError(Exception):
+    """Base of every error that uninas raises on purpose; commands print it without a traceback."""
+
+
+class GenotypeError(UninasError):
+    """A genotype, a graph or an operation that is not valid.
+
+    Args:
+        message: what is wrong and what to do instead.
+        path: where, as `stages[2].blocks[0].subblocks[0].graph.nodes[5].kernel`; empty when unknown.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        self.message = message
+        self.path = path
+        super().__init__(f"{path}: {message}" if path else message)
+
+    def under(self, prefix: str) -> GenotypeError:
+        """The same error seen from one level further out: its path is put behind `prefix`."""
+        if not self.path:
+            return type(self)(self.message, prefix)
+        joint = "" if self.path.startswith("[") else "."
+        return type(self)(self.message, f"{prefix}{joint}{self.path}")
+
+
+class SpaceError(UninasError):
+    """A search-space file or limit that is not valid or cannot be met."""
+
+
+class StudyError(UninasError):
+    """A study folder that cannot be read, written or continued."""
+
+
+class ProxyError(UninasError):
+    """A proxy that is unknown, or was given a network or input that it cannot score."""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The end of an error message that names the valid choices, the nearest one first."""
+    options = sorted(choices)
+    close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}choose from: {', '.join(options)}"
