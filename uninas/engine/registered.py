@@ -1,0 +1,8 @@
+"""What a config's `custom_imports` names: importing this module makes everything of ours known to mmengine.
+
+`custom_imports = dict(imports=["uninas.engine.registered"])` is all that a config for mmengine, mmdet or mmseg needs.
+"""
+
+from . import compat
+
+compat.prepare()
