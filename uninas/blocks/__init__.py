@@ -1,0 +1,29 @@
+"""Well-known blocks and networks, written in the graph language."""
+
+from .library import (
+    bottleneck,
+    conv_attention,
+    convnext,
+    gated_conv,
+    inverted_residual,
+    mbconv,
+    poolformer,
+    residual,
+    transformer,
+)
+from .networks import BLOCKS, NETWORKS, network
+
+__all__ = [
+    "BLOCKS",
+    "NETWORKS",
+    "bottleneck",
+    "conv_attention",
+    "convnext",
+    "gated_conv",
+    "inverted_residual",
+    "mbconv",
+    "network",
+    "poolformer",
+    "residual",
+    "transformer",
+]

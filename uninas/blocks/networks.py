@@ -1,0 +1,108 @@
+"""Published networks in the graph language, by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ..errors import GenotypeError, nearest
+from ..genotype import Block, Downsample, Genotype, Head, Stage, Stem, StemConv
+from . import library
+
+BLOCKS: dict[str, Callable[..., Block]] = {
+    "R": library.residual,
+    "E": library.mbconv,
+    "T": library.transformer,
+    "convnext": library.convnext,
+    "inverted_residual": library.inverted_residual,
+    "bottleneck": library.bottleneck,
+    "poolformer": library.poolformer,
+    "gated_conv": library.gated_conv,
+    "conv_attention": library.conv_attention,
+}
+"""Block functions by the name that `blocks=` of `network` takes."""
+
+DESIGN_SIZE = 224
+"""Image side for whose grids relative position bias tables are made."""
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    blocks: tuple[str, ...]
+    widths: tuple[int, ...] = (96, 192, 384, 768)
+    depths: tuple[int, ...] = (2, 3, 5, 2)
+    stem: Stem = Stem()
+    head: Head = Head()
+    downsample: tuple[str, ...] = ("pool", "pool", "pool", "pool")
+
+
+NETWORKS = {
+    "resnet": _Recipe(("R",) * 4, widths=(64, 128, 384, 512)),
+    "efficientnet": _Recipe(("E",) * 4, widths=(96, 192, 384, 512)),
+    "vit": _Recipe(("T",) * 4),
+    "coatnet": _Recipe(("E", "E", "T", "T")),
+    "convnext": _Recipe(
+        ("convnext",) * 4,
+        depths=(3, 3, 9, 3),
+        stem=Stem((StemConv(96, 4, 4, norm="layer"),)),
+        head=Head(pool_first=True),
+        downsample=("none", "patch", "patch", "patch"),
+    ),
+}
+
+
+def network(
+    name: str,
+    *,
+    widths: Sequence[int] | None = None,
+    depths: Sequence[int] | None = None,
+    blocks: Sequence[str] | None = None,
+    input_size: int = DESIGN_SIZE,
+) -> Genotype:
+    """A network of Tybl & Neumann (2025) - `resnet`, `efficientnet`, `vit`, `coatnet` - or `convnext` (ConvNeXt-T).
+
+    Args:
+        name: a key of NETWORKS.
+        widths: channels of each stage.
+        depths: blocks of each stage.
+        blocks: a key of BLOCKS for each stage.
+        input_size: image side in pixels for whose grids relative position bias tables are made (other sizes
+            interpolate).
+
+    Raises:
+        GenotypeError: an unknown name, lists of different lengths, or widths that do not fit the blocks.
+    """
+    if name not in NETWORKS:
+        raise GenotypeError(f"there is no network {name!r}; {nearest(name, NETWORKS)}", "name")
+    recipe = NETWORKS[name]
+    chosen = {
+        "widths": tuple(widths or recipe.widths),
+        "depths": tuple(depths or recipe.depths),
+        "blocks": tuple(blocks or recipe.blocks),
+    }
+    for key, values in chosen.items():
+        if len(values) != len(recipe.widths):
+            raise GenotypeError(f"{name} has {len(recipe.widths)} stages, got {len(values)} values", key)
+    stem = recipe.stem
+    if recipe.downsample[0] == "none":  # the stem gives the first stage its width
+        stem = Stem((*stem.convs[:-1], StemConv(**{**vars(stem.convs[-1]), "width": chosen["widths"][0]})))
+    side = -(-input_size // stem.stride)
+    stages = []
+    for width, depth, block, kind in zip(*chosen.values(), recipe.downsample):
+        side = -(-side // Downsample(kind).stride)
+        make = _block(block, side)
+        try:
+            made = make(width)
+        except GenotypeError as error:
+            raise error.under(f"stages[{len(stages)}]") from None
+        stages.append(Stage(width, (made,) * depth, Downsample(kind)))
+    return Genotype(tuple(stages), stem, recipe.head, name=name)
+
+
+def _block(name: str, side: int) -> Callable[[int], Block]:
+    if name not in BLOCKS:
+        raise GenotypeError(f"there is no block {name!r}; {nearest(name, BLOCKS)}", "blocks")
+    make = BLOCKS[name]
+    return partial(make, bias_size=side) if "bias_size" in inspect.signature(make).parameters else make

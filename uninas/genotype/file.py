@@ -1,0 +1,265 @@
+"""The genotype's file: YAML or JSON, meant to be read and written by hand.
+
+    schema_version: 1
+    graphs:                        # written once, used by name
+      mlp:
+        nodes:
+        - {op: conv, ratio: 4}     # `id` defaults to the operation's name, `inputs` to the node before
+        - {op: gelu}
+        - {op: conv, ratio: 1/4}
+    stages:
+    - width: 96
+      downsample: {kind: pool}
+      blocks:
+      - subblocks:
+        - {norm: layer, residual: true, graph: mlp}
+
+An input is written `node` or `node:port`; `output` defaults to the last node. A graph can also stand in its place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import GenotypeError, nearest
+from ..ops import make
+from .frame import Downsample, Head, Stem, StemConv
+from .genotype import Block, Genotype, Stage, SubBlock
+from .graph import INPUT, OUTPUT, BlockGraph, Ref, fresh_id
+
+SCHEMA_VERSION = 1
+
+
+def to_dict(genotype: Genotype) -> dict[str, Any]:
+    """Plain data; each distinct graph is written once, under the name of where it first occurs."""
+    names: dict[str, str] = {}
+    graphs: dict[str, Any] = {}
+    stages = []
+    for i, stage in enumerate(genotype.stages):
+        blocks = []
+        for j, block in enumerate(stage.blocks):
+            subblocks = []
+            for k, sub in enumerate(block.subblocks):
+                written = _graph_to_dict(sub.graph)
+                text = json.dumps(written)
+                if text not in names:
+                    names[text] = f"stage{i + 1}_block{j + 1}_{k + 1}"
+                    graphs[names[text]] = written
+                entry: dict[str, Any] = {"norm": sub.norm, "residual": sub.residual}
+                if sub.activation:
+                    entry["activation"] = sub.activation
+                subblocks.append({**entry, "graph": names[text]})
+            blocks.append({"subblocks": subblocks})
+        stages.append({"width": stage.width, "downsample": asdict(stage.downsample), "blocks": blocks})
+    data: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    if genotype.name:
+        data["name"] = genotype.name
+    convs = [{key: value for key, value in asdict(conv).items() if value is not None} for conv in genotype.stem.convs]
+    return {**data, "stem": {"convs": convs}, "head": asdict(genotype.head), "graphs": graphs, "stages": stages}
+
+
+def _graph_to_dict(graph: BlockGraph) -> dict[str, Any]:
+    nodes = []
+    previous = Ref(INPUT)
+    for node, op in graph.ops.items():
+        entry: dict[str, Any] = {"id": node, "op": op.name}
+        defaults = {spec.name: spec.default for spec in fields(op)}
+        for key, value in op.attributes().items():
+            if value != defaults[key]:
+                entry[key] = (int(value) if value.denominator == 1 else str(value)) if key == "ratio" else value
+        if graph.sources[node] != (previous,):
+            entry["inputs"] = [str(ref) for ref in graph.sources[node]]
+        nodes.append(entry)
+        previous = Ref(node)
+    data: dict[str, Any] = {"nodes": nodes}
+    if graph.sources[OUTPUT] != (previous,):
+        data["output"] = str(graph.sources[OUTPUT][0])
+    return data
+
+
+def from_dict(data: Any) -> Genotype:
+    """A genotype from plain data."""
+    _mapping(data, "", {"schema_version", "name", "stem", "head", "graphs", "stages"}, {"schema_version", "stages"})
+    version = data["schema_version"]
+    if type(version) is not int or version != SCHEMA_VERSION:
+        message = f"this uninas reads version {SCHEMA_VERSION}, the file has {version!r}; update uninas or the file"
+        raise GenotypeError(message, "schema_version")
+    name = data.get("name")
+    if name is not None and not isinstance(name, str):
+        raise GenotypeError(f"wants text, got {name!r}", "name")
+    graphs: dict[str, BlockGraph] = {}
+    written = data.get("graphs") or {}
+    if not isinstance(written, Mapping):
+        raise GenotypeError(f"wants a mapping from names to graphs, got {type(written).__name__}", "graphs")
+    for key, graph in written.items():
+        graphs[key] = _graph_from_dict(graph, f"graphs.{key}")
+    stem = Stem()
+    if "stem" in data:
+        _mapping(data["stem"], "stem", {"convs"}, {"convs"})
+        convs = _list(data["stem"]["convs"], "stem.convs")
+        stem = _make(Stem, "stem", convs=tuple(_plain(StemConv, c, f"stem.convs[{i}]") for i, c in enumerate(convs)))
+    head = _plain(Head, data["head"], "head") if "head" in data else Head()
+    stages = _list(data["stages"], "stages")
+    return Genotype(tuple(_stage(stage, f"stages[{i}]", graphs) for i, stage in enumerate(stages)), stem, head, name)
+
+
+def _stage(data: Any, path: str, graphs: Mapping[str, BlockGraph]) -> Stage:
+    _mapping(data, path, {"width", "downsample", "blocks"}, {"width", "blocks"})
+    downsample = _plain(Downsample, data.get("downsample", {}), f"{path}.downsample")
+    blocks = []
+    for j, block in enumerate(_list(data["blocks"], f"{path}.blocks")):
+        where = f"{path}.blocks[{j}]"
+        _mapping(block, where, {"subblocks"}, {"subblocks"})
+        written = _list(block["subblocks"], f"{where}.subblocks")
+        found = tuple(_subblock(sub, f"{where}.subblocks[{k}]", graphs) for k, sub in enumerate(written))
+        blocks.append(_make(Block, where, subblocks=found))
+    return _make(Stage, path, width=data["width"], blocks=tuple(blocks), downsample=downsample)
+
+
+def _subblock(data: Any, path: str, graphs: Mapping[str, BlockGraph]) -> SubBlock:
+    _mapping(data, path, {"norm", "residual", "activation", "graph"}, {"graph"})
+    graph = data["graph"]
+    if isinstance(graph, str):
+        if graph not in graphs:
+            options = nearest(graph, graphs) if graphs else "the file has no `graphs`"
+            raise GenotypeError(f"there is no graph {graph!r}; {options}", f"{path}.graph")
+        graph = graphs[graph]
+    else:
+        graph = _graph_from_dict(graph, f"{path}.graph")
+    return _make(SubBlock, path, **{**data, "graph": graph})
+
+
+def _graph_from_dict(data: Any, path: str) -> BlockGraph:
+    _mapping(data, path, {"nodes", "output"}, {"nodes"})
+    nodes = _list(data["nodes"], f"{path}.nodes")
+    ids: list[str] = []
+    given = {node["id"] for node in nodes if isinstance(node, Mapping) and isinstance(node.get("id"), str)}
+    for index, node in enumerate(nodes):
+        where = f"{path}.nodes[{index}]"
+        if not isinstance(node, Mapping):
+            raise GenotypeError(f"wants a mapping such as {{op: conv, kernel: 3}}, got {node!r}", where)
+        if "op" not in node:
+            raise GenotypeError("every node needs an `op`", f"{where}.op")
+        identity = node.get("id") or fresh_id(str(node["op"]), given | set(ids))
+        if identity in ids:
+            raise GenotypeError(f"{identity!r} is used by nodes[{ids.index(identity)}] too", f"{where}.id")
+        ids.append(identity)
+    ops, sources, previous = {}, {}, Ref(INPUT)
+    for index, (identity, node) in enumerate(zip(ids, nodes)):
+        where = f"{path}.nodes[{index}]"
+        attributes = {key: value for key, value in node.items() if key not in ("id", "op", "inputs")}
+        try:
+            ops[identity] = make(node["op"], attributes)
+        except GenotypeError as error:
+            raise error.under(where) from None
+        if "inputs" in node:
+            written = _list(node["inputs"], f"{where}.inputs")
+            sources[identity] = tuple(_ref(ref, f"{where}.inputs[{p}]") for p, ref in enumerate(written))
+        else:
+            sources[identity] = (previous,)
+        previous = Ref(identity)
+    sources[OUTPUT] = (_ref(data["output"], f"{path}.output") if "output" in data else previous,)
+    try:
+        return BlockGraph.from_sources(ops, sources)
+    except GenotypeError as error:
+        raise error.under(path) from None
+
+
+def _ref(text: Any, path: str) -> Ref:
+    node, colon, port = str(text).partition(":")
+    if not isinstance(text, str) or (colon and not port.isdigit()):
+        raise GenotypeError(f"an input is written `node` or `node:port`, got {text!r}", path)
+    return Ref(node, int(port) if colon else 0)
+
+
+def _mapping(data: Any, path: str, known: set[str], needed: set[str]) -> None:
+    if not isinstance(data, Mapping):
+        raise GenotypeError(f"wants a mapping with {', '.join(sorted(known))}; got {type(data).__name__}", path)
+    prefix = f"{path}." if path else ""
+    for key in data:
+        if key not in known:
+            raise GenotypeError(f"unknown key; {nearest(str(key), known)}", f"{prefix}{key}")
+    for key in sorted(needed):
+        if key not in data:
+            raise GenotypeError("is missing", f"{prefix}{key}")
+
+
+def _list(data: Any, path: str) -> list[Any]:
+    if not isinstance(data, (list, tuple)):
+        raise GenotypeError(f"wants a list, got {type(data).__name__}", path)
+    return list(data)
+
+
+def _plain(kind: Any, data: Any, path: str) -> Any:
+    """A dataclass of plain values from a mapping."""
+    known = {spec.name for spec in fields(kind)}
+    _mapping(data, path, known, {spec.name for spec in fields(kind) if spec.default is MISSING})
+    return _make(kind, path, **data)
+
+
+def _make(kind: Any, path: str, /, **values: Any) -> Any:
+    try:
+        return kind(**values)
+    except GenotypeError as error:
+        raise error.under(path) from None
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML with graph nodes and other flat mappings on one line, and no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(Fraction, lambda dumper, value: dumper.represent_str(str(value)))
+
+
+def dumps(genotype: Genotype) -> str:
+    """The YAML text."""
+    return yaml.dump(to_dict(genotype), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120)
+
+
+def save(genotype: Genotype, path: str | Path) -> None:
+    """Writes to a temporary name beside `path`, reads it back, compares, and renames."""
+    path = Path(path)
+    text = json.dumps(to_dict(genotype), indent=1) if path.suffix == ".json" else dumps(genotype)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        if to_dict(from_dict(_parse(temporary))) != to_dict(genotype):
+            raise GenotypeError("what was written does not read back the same; please report this", str(path))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise GenotypeError(f"cannot write: {error.strerror or error}", str(path)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _parse(path: Path) -> Any:
+    text = path.read_text(encoding="utf-8")
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def load(path: str | Path) -> Genotype:
+    """Reads and validates a file."""
+    path = Path(path)
+    try:
+        data = _parse(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise GenotypeError(f"cannot read: {getattr(error, 'strerror', None) or error}", str(path)) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise GenotypeError(f"not valid YAML: {where}{getattr(error, 'problem', error)}", str(path)) from None
+    try:
+        return from_dict(data)
+    except GenotypeError as error:
+        raise GenotypeError(str(error), str(path)) from None

@@ -1,0 +1,82 @@
+"""Activations: elementwise on every grid, and softmax along the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from .base import Op, Values
+from .value import Grid
+
+
+class _Elementwise(Op):
+    """An activation that treats every entry alike, so parallel copies are one."""
+
+    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module:
+        return modules[0]
+
+
+@dataclass(frozen=True)
+class GELU(_Elementwise):
+    """x * Phi(x), the exact form."""
+
+    name = "gelu"
+
+    def build(self, inputs: Values) -> nn.Module:
+        return nn.GELU()
+
+
+@dataclass(frozen=True)
+class ReLU(_Elementwise):
+    """max(x, 0)."""
+
+    name = "relu"
+
+    def build(self, inputs: Values) -> nn.Module:
+        return nn.ReLU()
+
+
+@dataclass(frozen=True)
+class SiLU(_Elementwise):
+    """x * sigmoid(x)."""
+
+    name = "silu"
+
+    def build(self, inputs: Values) -> nn.Module:
+        return nn.SiLU()
+
+
+@dataclass(frozen=True)
+class Hardswish(_Elementwise):
+    """x * relu6(x + 3) / 6."""
+
+    name = "hardswish"
+
+    def build(self, inputs: Values) -> nn.Module:
+        return nn.Hardswish()
+
+
+@dataclass(frozen=True)
+class Sigmoid(_Elementwise):
+    """1 / (1 + exp(-x))."""
+
+    name = "sigmoid"
+
+    def build(self, inputs: Values) -> nn.Module:
+        return nn.Sigmoid()
+
+
+@dataclass(frozen=True)
+class Softmax(_Elementwise):
+    """Softmax along the last axis: image columns on FULL, keys on PAIR. On POINT it would be the constant 1."""
+
+    name = "softmax"
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.FULL, Grid.PAIR)
+
+    def build(self, inputs: Values) -> nn.Module:
+        return nn.Softmax(dim=-1)

@@ -1,0 +1,218 @@
+"""Attention, taken apart: query-key affinities, what may be done to them, and their use as weights.
+
+B batch, h heads, d channels of a head, N = H * W positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import GenotypeError
+from .base import Op, Values, attribute
+from .value import Grid, Size, Value
+
+MASKED = -1e4
+"""Added to an affinity to exclude it; finite, so that whatever follows stays finite."""
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """B x C x H x W -> B x h x N x d, a view."""
+    return x.flatten(2).unflatten(1, (heads, -1)).transpose(-2, -1)
+
+
+def join_heads(x: Tensor, like: Tensor) -> Tensor:
+    """B x h x N x d -> B x C x H x W of `like`."""
+    return x.transpose(-2, -1).flatten(1, 2).unflatten(2, like.shape[2:])
+
+
+class Affinity(nn.Module):
+    """x, y (B x C x H x W) -> B x h x N x N: x[p] . y[q] / sqrt(d)."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        x_BhNd, y_BhNd = split_heads(x, self.heads), split_heads(y, self.heads)
+        return (x_BhNd * x_BhNd.shape[-1] ** -0.5) @ y_BhNd.transpose(-2, -1)
+
+
+class WeightedSum(nn.Module):
+    """a (B x h x N x N), y (B x C x H x W) -> B x C x H x W: sum over q of a[p, q] y[q]."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, a: Tensor, y: Tensor) -> Tensor:
+        return join_heads(a @ split_heads(y, self.heads), y)
+
+
+class FusedAttention(nn.Module):
+    """q, k, v (B x C x H x W) and an optional additive bias (1 or B x h x N x N) -> B x C x H x W.
+
+    softmax(q k^T / sqrt(d) + bias) v, without keeping the N x N affinities.
+    """
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+        q_BhNd, k_BhNd, v_BhNd = (split_heads(x, self.heads) for x in (q, k, v))
+        return join_heads(F.scaled_dot_product_attention(q_BhNd, k_BhNd, v_BhNd, attn_mask=bias), v)
+
+
+class RelativePositionBias(nn.Module):
+    """Adds a learnt bias for each head and each offset between query and key.
+
+    The table covers the offsets of a `size` x `size` grid and is interpolated (bilinear, aligned corners) to the
+    offsets of the actual H x W. The N x N bias is a window view of the table and one copy, so nothing is kept between
+    calls that a changed table could make stale.
+
+    Called with `scores=None` it returns the bias alone (1 x h x N x N), as fused attention wants it.
+    """
+
+    def __init__(self, heads: int, size: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(heads, 2 * size - 1, 2 * size - 1))
+
+    def forward(self, scores: Tensor | None, reference: Tensor) -> Tensor:
+        height, width = reference.shape[2:]
+        offsets = (2 * height - 1, 2 * width - 1)
+        table = F.interpolate(self.table[None], size=offsets, mode="bilinear", align_corners=True)
+        # windows[y1, x1, u, v] = table[y1 + u, x1 + v]; the bias wants offset y1 - y2 + H - 1, so u = H - 1 - y2.
+        windows = table.unfold(2, height, 1).unfold(3, width, 1)
+        bias = windows.flip((4, 5)).flatten(4, 5).flatten(2, 3)
+        return bias if scores is None else scores + bias
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        nn.init.trunc_normal_(self.table, std=0.02, generator=generator)
+
+
+class BandMask(nn.Module):
+    """Keeps the entries with |i - j| <= band on the last two axes; the others become 0 or, additively, MASKED.
+
+    In the additive form, called with `scores=None`, it returns the mask alone (1 x 1 x N x N).
+    """
+
+    def __init__(self, band: int, additive: bool) -> None:
+        super().__init__()
+        self.band, self.additive = band, additive
+
+    def forward(self, scores: Tensor | None, reference: Tensor) -> Tensor:
+        if scores is None:
+            rows = columns = reference.shape[2] * reference.shape[3]
+        else:
+            rows, columns = scores.shape[2:]
+        i = torch.arange(rows, device=reference.device)[:, None]
+        j = torch.arange(columns, device=reference.device)[None, :]
+        outside = (i - j).abs() > self.band
+        if not self.additive:
+            return scores.masked_fill(outside, 0.0)  # type: ignore[union-attr]
+        mask = torch.zeros((), dtype=reference.dtype, device=reference.device).masked_fill(outside, MASKED)[None, None]
+        return mask if scores is None else scores + mask
+
+
+def _heads_fit(op: str, channels: int, heads: int) -> None:
+    if channels % heads:
+        raise GenotypeError(f"{op}: {channels} channels cannot be split into {heads} heads", "heads")
+
+
+@dataclass(frozen=True)
+class Matmul1(Op):
+    """Two feature maps -> their affinities on PAIR, one channel a head: x[:, p] . y[:, q] / sqrt(C / heads)."""
+
+    name = "matmul1"
+    arity = 2
+    heads: int = attribute(1, minimum=1)
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.FULL,)
+
+    def shape(self, inputs: Values) -> Values:
+        x, y = inputs
+        if x != y:
+            raise GenotypeError(f"matmul1 wants equal inputs, got {x} and {y}", "inputs[1]")
+        _heads_fit(self.name, x.channels, self.heads)
+        return (Value(self.heads, Grid.PAIR),)
+
+    def macs(self, inputs: Values, size: Size) -> int:
+        return inputs[0].channels * inputs[0].positions(size) ** 2
+
+    def build(self, inputs: Values) -> nn.Module:
+        return Affinity(self.heads)
+
+
+@dataclass(frozen=True)
+class Matmul2(Op):
+    """Affinities (PAIR, one channel a head) and a feature map -> the feature map mixed over positions."""
+
+    name = "matmul2"
+    arity = 2
+    heads: int = attribute(1, minimum=1)
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.PAIR,)
+
+    def shape(self, inputs: Values) -> Values:
+        a, y = inputs
+        if a.channels != self.heads:
+            raise GenotypeError(f"matmul2 has heads={self.heads} but its first input has {a.channels}", "heads")
+        if y.grid is not Grid.FULL:
+            raise GenotypeError(f"matmul2 mixes a feature map on the full grid, got {y}", "inputs[1]")
+        _heads_fit(self.name, y.channels, self.heads)
+        return (y,)
+
+    def macs(self, inputs: Values, size: Size) -> int:
+        return inputs[1].channels * inputs[1].positions(size) ** 2
+
+    def build(self, inputs: Values) -> nn.Module:
+        return WeightedSum(self.heads)
+
+
+@dataclass(frozen=True)
+class RelPosBias(Op):
+    """Adds a learnt bias for each offset; `size` is the side of the square grid whose offsets the table holds."""
+
+    name = "rel_pos_bias"
+    needs_reference = True
+    size: int = attribute(14, minimum=1)
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.PAIR,)
+
+    def parameters(self, inputs: Values) -> int:
+        return inputs[0].channels * (2 * self.size - 1) ** 2
+
+    def build(self, inputs: Values) -> nn.Module:
+        return RelativePositionBias(inputs[0].channels, self.size)
+
+
+@dataclass(frozen=True)
+class Mask(Op):
+    """Keeps |i - j| <= band on the last two axes. fill=zero sets the rest to 0 (the paper's); fill=exclude takes them
+    out of a following softmax (PAIR only)."""
+
+    name = "mask"
+    needs_reference = True
+    band: int = attribute(5, minimum=0)
+    fill: str = attribute("zero", choices=("zero", "exclude"))
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.FULL, Grid.PAIR) if self.fill == "zero" else (Grid.PAIR,)
+
+    def build(self, inputs: Values) -> nn.Module:
+        return BandMask(self.band, additive=self.fill == "exclude")
+
+    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module | None:
+        return modules[0]

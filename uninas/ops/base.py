@@ -1,0 +1,180 @@
+"""The contract of an elementary operation: one frozen dataclass declares everything about it.
+
+    @dataclass(frozen=True)
+    class Conv(Op):
+        name = "conv"                                  # what files and graphs call it
+        kernel: int = attribute(1, choices=(1, 3, 5, 7))  # its attributes, with their valid values
+        def shape(self, inputs): ...                   # output values from input values
+        def parameters(self, inputs): ...              # trainable scalars
+        def macs(self, inputs, size): ...              # multiply-adds of one image
+        def build(self, inputs): ...                   # the torch module
+
+Defining the class registers it; nothing else in the package has to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from torch import nn
+
+from ..errors import GenotypeError, nearest
+from .value import Grid, Size, Value
+
+REGISTRY: dict[str, type[Op]] = {}
+ALL_GRIDS = (Grid.FULL, Grid.POINT, Grid.PAIR)
+Values = tuple[Value, ...]
+
+
+def attribute(default: Any, *, choices: Sequence[Any] | None = None, minimum: float | None = None) -> Any:
+    """A dataclass field that `Op` checks: its value is one of `choices`, or a number >= `minimum`."""
+    return field(default=default, metadata={"choices": choices, "minimum": minimum})
+
+
+@dataclass(frozen=True)
+class Op:
+    """An elementary operation. Instances are immutable, hashable and comparable by attributes."""
+
+    name: ClassVar[str] = ""
+    arity: ClassVar[int | None] = 1
+    """Number of inputs; None stands for two or more."""
+    needs_reference: ClassVar[bool] = False
+    """Whether the module takes the block's input as a last argument, to learn the actual H x W."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.name in REGISTRY:
+            raise TypeError(f"operation name {cls.name!r} is taken by {REGISTRY[cls.name].__qualname__}")
+        if cls.name:
+            REGISTRY[cls.name] = cls
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            object.__setattr__(self, spec.name, _checked(self.name, spec, getattr(self, spec.name)))
+
+    @property
+    def commutative(self) -> bool:
+        """Whether the inputs have no order."""
+        return False
+
+    @property
+    def outputs(self) -> int:
+        """Number of output ports."""
+        return 1
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """Grids on which the (first) input may live."""
+        return ALL_GRIDS
+
+    def infer(self, inputs: Values) -> Values:
+        """Output values for `inputs`, one for each output port.
+
+        Raises:
+            GenotypeError: wrong number of inputs, a grid on which the operation is not defined, or channels that do
+                not fit an attribute.
+        """
+        if self.arity is None:
+            if len(inputs) < 2:
+                raise GenotypeError(f"{self.name} takes two or more inputs, got {len(inputs)}", "inputs")
+        elif len(inputs) != self.arity:
+            raise GenotypeError(f"{self.name} takes {self.arity} input(s), got {len(inputs)}", "inputs")
+        if inputs[0].grid not in self.grids:
+            valid = ", ".join(grid.value for grid in self.grids)
+            raise GenotypeError(f"{self.name} is not defined on the {inputs[0].grid.value} grid, only on: {valid}")
+        return self.shape(inputs)
+
+    def shape(self, inputs: Values) -> Values:
+        """The shape rule behind `infer`, for inputs whose number and grid are right; by default nothing changes."""
+        return inputs[:1]
+
+    def parameters(self, inputs: Values) -> int:
+        """Number of trainable scalars."""
+        return 0
+
+    def macs(self, inputs: Values, size: Size) -> int:
+        """Multiply-adds for one image whose FULL grid is `size`; elementwise work counts as none."""
+        return 0
+
+    def build(self, inputs: Values) -> nn.Module:
+        """A module that maps tensors of shape B x channels x grid, one for each input, to the output(s)."""
+        raise TypeError(f"{type(self).__name__} does not define build")
+
+    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module | None:
+        """One module that does on concatenated channels what `count` parallel copies (`modules`) do, or None.
+
+        The parameters stay where they are, in `modules`; so a rewritten network keeps its state dict.
+        """
+        return None
+
+    def attributes(self) -> dict[str, Any]:
+        """All attributes by name."""
+        return {spec.name: getattr(self, spec.name) for spec in fields(self)}
+
+    def __str__(self) -> str:
+        inner = ", ".join(f"{key}={value}" for key, value in self.attributes().items())
+        return f"{self.name}({inner})"
+
+
+def _checked(op: str, spec: Any, value: Any) -> Any:
+    """`value` as the type of the attribute's default, or an error that names the attribute."""
+    kind = type(spec.default)
+    if kind is Fraction:
+        value = parse_ratio(value, spec.name)
+    elif kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not kind:
+        raise GenotypeError(f"{op} wants {kind.__name__}, got {value!r}", spec.name)
+    choices, minimum = spec.metadata["choices"], spec.metadata["minimum"]
+    if choices is not None and value not in choices:
+        raise GenotypeError(f"{op} has no {value}; choose from: {', '.join(map(str, choices))}", spec.name)
+    if minimum is not None and not value >= minimum:
+        raise GenotypeError(f"{op} wants at least {minimum}, got {value}", spec.name)
+    return value
+
+
+def parse_ratio(value: Any, name: str) -> Fraction:
+    """A width ratio from a file: `4`, `"1/4"`, or `0.25`."""
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        return Fraction(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        raise GenotypeError(f"a width ratio is written like 4 or 1/4, got {value!r}", name) from None
+
+
+def scaled(channels: int, ratio: Fraction) -> int:
+    """`channels` times `ratio`; an error when that is not a whole number."""
+    result = channels * ratio
+    if result.denominator != 1:
+        raise GenotypeError(f"{channels} channels times {ratio} is not a whole number", "ratio")
+    return int(result)
+
+
+@lru_cache(maxsize=4096, typed=True)  # typed: 1 == True == 1.0, but they are not equally valid
+def _make(name: str, **attributes: Any) -> Op:
+    return REGISTRY[name](**attributes)
+
+
+def make(name: str, attributes: dict[str, Any] | None = None) -> Op:
+    """The operation `name` with `attributes`.
+
+    Raises:
+        GenotypeError: no such operation, no such attribute, or a value that is not valid; the path is the key.
+    """
+    if not isinstance(name, str) or name not in REGISTRY:
+        raise GenotypeError(f"there is no operation {name!r}; {nearest(str(name), REGISTRY)}", "op")
+    attributes = attributes or {}
+    known = [spec.name for spec in fields(REGISTRY[name])]
+    for key in attributes:
+        if key not in known:
+            options = nearest(str(key), known) if known else "it has none"
+            raise GenotypeError(f"{name} has no attribute {key!r}; {options}", str(key))
+    try:
+        return _make(name, **attributes)
+    except TypeError:  # an unhashable value, such as a list: the check of the attribute names it
+        return REGISTRY[name](**attributes)

@@ -1,0 +1,128 @@
+"""Convolutions: dense or grouped with a width ratio, and depthwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import GenotypeError
+from .base import ALL_GRIDS, Op, Values, attribute, scaled
+from .value import Grid, Size, Value
+
+RATIOS = tuple(Fraction(r) for r in ("1", "2", "3", "4", "6", "1/2", "1/3", "1/4", "1/6"))
+
+
+@dataclass(frozen=True)
+class Conv(Op):
+    """Convolution with stride 1 and `same` padding; output channels = input channels x ratio.
+
+    On the PAIR grid a 1 x 1 convolution mixes attention heads. Larger kernels need neighbours: FULL only.
+    """
+
+    name = "conv"
+    kernel: int = attribute(1, choices=(1, 3, 5, 7))
+    groups: int = attribute(1, minimum=1)
+    ratio: Fraction = attribute(Fraction(1), choices=RATIOS)
+    bias: bool = attribute(True)
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return ALL_GRIDS if self.kernel == 1 else (Grid.FULL,)
+
+    def shape(self, inputs: Values) -> Values:
+        (x,) = inputs
+        out = scaled(x.channels, self.ratio)
+        if x.channels % self.groups or out % self.groups:
+            raise GenotypeError(f"{x.channels} -> {out} channels cannot be split into {self.groups} groups", "groups")
+        return (Value(out, x.grid),)
+
+    def parameters(self, inputs: Values) -> int:
+        out = scaled(inputs[0].channels, self.ratio)
+        return out * (inputs[0].channels // self.groups) * self.kernel**2 + (out if self.bias else 0)
+
+    def macs(self, inputs: Values, size: Size) -> int:
+        out = scaled(inputs[0].channels, self.ratio)
+        return out * (inputs[0].channels // self.groups) * self.kernel**2 * inputs[0].positions(size)
+
+    def build(self, inputs: Values) -> nn.Module:
+        channels = inputs[0].channels
+        out = scaled(channels, self.ratio)
+        return nn.Conv2d(channels, out, self.kernel, padding=self.kernel // 2, groups=self.groups, bias=self.bias)
+
+    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module:
+        return ParallelConv(modules)
+
+
+@dataclass(frozen=True)
+class DepthwiseConv(Op):
+    """Depthwise convolution: every channel has a kernel of its own."""
+
+    name = "dwconv"
+    kernel: int = attribute(3, choices=(3, 5, 7))
+    bias: bool = attribute(False)
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.FULL,)
+
+    def parameters(self, inputs: Values) -> int:
+        return inputs[0].channels * (self.kernel**2 + (1 if self.bias else 0))
+
+    def macs(self, inputs: Values, size: Size) -> int:
+        return inputs[0].channels * self.kernel**2 * inputs[0].positions(size)
+
+    def build(self, inputs: Values) -> nn.Module:
+        channels = inputs[0].channels
+        return nn.Conv2d(channels, channels, self.kernel, padding=self.kernel // 2, groups=channels, bias=self.bias)
+
+    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module:
+        return ParallelConv(modules)
+
+
+class ParallelConv(nn.Module):
+    """Equal convolutions on consecutive channel groups, run as one grouped convolution.
+
+    Weights stay in the given modules and are joined on the fly, so a rewritten network keeps its state dict; joining
+    costs a copy of the weights, which is small beside the activations. When a member carries hooks, the members run one
+    by one: whoever hooks a layer sees what the plain network would show.
+    """
+
+    def __init__(self, convs: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self._convs = tuple(convs)  # a tuple hides them from the module tree: they are registered where they came from
+
+    def weight_and_bias(self) -> tuple[Tensor, Tensor | None]:
+        """The joined weight and bias."""
+        weight = torch.cat([conv.weight for conv in self._convs])  # type: ignore[misc]
+        if self._convs[0].bias is None:
+            return weight, None
+        return weight, torch.cat([conv.bias for conv in self._convs])  # type: ignore[misc]
+
+    @property
+    def hooked(self) -> bool:
+        """Whether a member has hooks that joining would silence."""
+        return any(conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks for conv in self._convs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.hooked:
+            parts = torch.chunk(x, len(self._convs), dim=1)
+            return torch.cat([conv(part) for conv, part in zip(self._convs, parts)], dim=1)
+        weight, bias = self.weight_and_bias()
+        first = self._convs[0]
+        groups = first.groups * len(self._convs)  # type: ignore[operator]
+        return F.conv2d(x, weight, bias, padding=first.padding, groups=groups)  # type: ignore[arg-type]
+
+
+class SharedInputConv(ParallelConv):
+    """Equal ungrouped convolutions of the same input, run as one with all their outputs side by side."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.hooked:
+            return torch.cat([conv(x) for conv in self._convs], dim=1)
+        weight, bias = self.weight_and_bias()
+        return F.conv2d(x, weight, bias, padding=self._convs[0].padding)  # type: ignore[arg-type]

@@ -1,0 +1,171 @@
+"""The layers that frame the blocks: they may change resolution and have absolute widths, unlike block operations.
+
+Stem, downsampling and head are lists of these; a network's cost and its modules come from the same list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from ..errors import GenotypeError
+from .base import Op, make
+from .pool import GlobalAverage
+from .value import Size, Value
+
+NORMS = {"batch": "batch_norm", "layer": "layer_norm", "group": "group_norm", "rms": "rms_norm"}
+ACTIVATIONS = ("gelu", "relu", "silu", "hardswish")
+
+
+class Layer(Protocol):
+    """One layer: what it puts out for an input of `size`, what it costs, and its module."""
+
+    def out_size(self, size: Size) -> Size: ...
+    def parameters(self) -> int: ...
+    def macs(self, size: Size) -> int: ...
+    def build(self) -> nn.Module: ...
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """Convolution with stride. Odd kernels pad to ceil(size / stride); even ones are patches, without padding."""
+
+    in_channels: int
+    out_channels: int
+    kernel: int = 1
+    stride: int = 1
+    bias: bool = True
+
+    @property
+    def padding(self) -> int:
+        return self.kernel // 2 if self.kernel % 2 else 0
+
+    def out_size(self, size: Size) -> Size:
+        height, width = ((side + 2 * self.padding - self.kernel) // self.stride + 1 for side in size)
+        if height < 1 or width < 1:
+            message = f"an input of {size[0]} x {size[1]} is smaller than a {self.kernel} x {self.kernel} patch"
+            raise GenotypeError(message)
+        return height, width
+
+    def parameters(self) -> int:
+        return self.out_channels * (self.in_channels * self.kernel**2 + (1 if self.bias else 0))
+
+    def macs(self, size: Size) -> int:
+        height, width = self.out_size(size)
+        return self.out_channels * self.in_channels * self.kernel**2 * height * width
+
+    def build(self) -> nn.Module:
+        return nn.Conv2d(
+            self.in_channels, self.out_channels, self.kernel, self.stride, padding=self.padding, bias=self.bias
+        )
+
+
+@dataclass(frozen=True)
+class HalvingPool:
+    """Average over 2 x 2 with stride 2; an odd side rounds up and averages what is there."""
+
+    def out_size(self, size: Size) -> Size:
+        return -(-size[0] // 2), -(-size[1] // 2)
+
+    def parameters(self) -> int:
+        return 0
+
+    def macs(self, size: Size) -> int:
+        return 0
+
+    def build(self) -> nn.Module:
+        return nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)
+
+
+@dataclass(frozen=True)
+class OpLayer:
+    """A one-input operation of the alphabet on `channels` channels of the full grid."""
+
+    op: Op
+    channels: int
+
+    def out_size(self, size: Size) -> Size:
+        return size
+
+    def parameters(self) -> int:
+        return self.op.parameters((Value(self.channels),))
+
+    def macs(self, size: Size) -> int:
+        return self.op.macs((Value(self.channels),), size)
+
+    def build(self) -> nn.Module:
+        values = (Value(self.channels),)
+        self.op.infer(values)
+        return self.op.build(values)
+
+
+@dataclass(frozen=True)
+class GlobalPoolLayer:
+    """B x C x H x W -> B x C x 1 x 1."""
+
+    def out_size(self, size: Size) -> Size:
+        return 1, 1
+
+    def parameters(self) -> int:
+        return 0
+
+    def macs(self, size: Size) -> int:
+        return 0
+
+    def build(self) -> nn.Module:
+        return GlobalAverage()
+
+
+class PointLinear(nn.Linear):
+    """A linear layer that takes B x C x 1 x 1 and gives B x K."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.flatten(1))
+
+
+@dataclass(frozen=True)
+class LinearLayer:
+    """The classifier: B x C x 1 x 1 -> B x K logits."""
+
+    in_features: int
+    out_features: int
+
+    def out_size(self, size: Size) -> Size:
+        return 1, 1
+
+    def parameters(self) -> int:
+        return self.out_features * (self.in_features + 1)
+
+    def macs(self, size: Size) -> int:
+        return self.out_features * self.in_features
+
+    def build(self) -> nn.Module:
+        return PointLinear(self.in_features, self.out_features)
+
+
+def norm_layer(name: str, channels: int) -> OpLayer:
+    """The norm that frames call `batch`, `layer`, `group` or `rms`."""
+    return OpLayer(make(NORMS[name]), channels)
+
+
+def activation_layer(name: str, channels: int) -> OpLayer:
+    """An activation of ACTIVATIONS."""
+    return OpLayer(make(name), channels)
+
+
+def total(layers: Iterable[Layer], size: Size) -> tuple[int, int, Size]:
+    """Parameters, MACs and output size of `layers` in sequence, for one image of `size`."""
+    parameters = macs = 0
+    for layer in layers:
+        parameters += layer.parameters()
+        macs += layer.macs(size)
+        size = layer.out_size(size)
+    return parameters, macs, size
+
+
+def sequential(layers: Sequence[Layer]) -> nn.Sequential:
+    """The modules of `layers` in sequence."""
+    return nn.Sequential(*(layer.build() for layer in layers))

@@ -1,0 +1,117 @@
+"""Normalisations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import GenotypeError
+from .base import Op, Values, attribute
+from .value import Grid
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalisation over the channels of B x C x H x W, at every position."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__(channels, eps=eps)
+
+    def forward(self, input: Tensor) -> Tensor:
+        x = F.layer_norm(input.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+
+
+class RMSNorm2d(nn.Module):
+    """Root-mean-square normalisation over the channels of B x C x H x W, at every position."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = torch.rsqrt(x.square().mean(1, keepdim=True) + self.eps)
+        return x * scale * self.weight[:, None, None]
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        nn.init.ones_(self.weight)
+
+
+@dataclass(frozen=True)
+class BatchNorm(Op):
+    """Batch normalisation. Not on POINT: a batch of one image would leave a single value to take statistics of."""
+
+    name = "batch_norm"
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.FULL, Grid.PAIR)
+
+    def parameters(self, inputs: Values) -> int:
+        return 2 * inputs[0].channels
+
+    def build(self, inputs: Values) -> nn.Module:
+        return nn.BatchNorm2d(inputs[0].channels)
+
+
+class _ChannelNorm(Op):
+    """What the norms over channels share: FULL and POINT only, and more than one channel to normalise over."""
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.FULL, Grid.POINT)
+
+    def shape(self, inputs: Values) -> Values:
+        if inputs[0].channels < 2:
+            raise GenotypeError(f"{self.name} over a single channel is a constant; it needs at least 2 channels")
+        return inputs
+
+
+@dataclass(frozen=True)
+class LayerNorm(_ChannelNorm):
+    """Layer normalisation over channels, eps 1e-6."""
+
+    name = "layer_norm"
+
+    def parameters(self, inputs: Values) -> int:
+        return 2 * inputs[0].channels
+
+    def build(self, inputs: Values) -> nn.Module:
+        return LayerNorm2d(inputs[0].channels)
+
+
+@dataclass(frozen=True)
+class RMSNorm(_ChannelNorm):
+    """Root-mean-square normalisation over channels, eps 1e-6, no shift."""
+
+    name = "rms_norm"
+
+    def parameters(self, inputs: Values) -> int:
+        return inputs[0].channels
+
+    def build(self, inputs: Values) -> nn.Module:
+        return RMSNorm2d(inputs[0].channels)
+
+
+@dataclass(frozen=True)
+class GroupNorm(_ChannelNorm):
+    """Group normalisation over channels and positions."""
+
+    name = "group_norm"
+    groups: int = attribute(8, minimum=1)
+
+    def shape(self, inputs: Values) -> Values:
+        (x,) = inputs
+        if x.channels % self.groups or x.channels == self.groups:
+            message = f"{x.channels} channels cannot be split into {self.groups} groups of two or more"
+            raise GenotypeError(message, "groups")
+        return inputs
+
+    def parameters(self, inputs: Values) -> int:
+        return 2 * inputs[0].channels
+
+    def build(self, inputs: Values) -> nn.Module:
+        return nn.GroupNorm(self.groups, inputs[0].channels, eps=1e-6)

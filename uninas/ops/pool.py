@@ -1,0 +1,94 @@
+"""Pools that keep the grid, the global average, and its upsampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from .base import Op, Values
+from .value import Grid, Value
+
+
+class GlobalAverage(nn.Module):
+    """B x C x H x W -> B x C x 1 x 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=True)
+
+
+class UpsampleTo(nn.Module):
+    """B x C x 1 x 1 -> B x C x H x W of `reference` by nearest neighbour: a view, not a copy."""
+
+    def forward(self, x: Tensor, reference: Tensor) -> Tensor:
+        return x.expand(-1, -1, reference.shape[2], reference.shape[3])
+
+
+class _Pool3(Op):
+    """A 3 x 3 window with stride 1 over the feature map."""
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.FULL,)
+
+    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module:
+        return modules[0]
+
+
+@dataclass(frozen=True)
+class MaxPool(_Pool3):
+    """Maximum over 3 x 3, stride 1."""
+
+    name = "max_pool"
+
+    def build(self, inputs: Values) -> nn.Module:
+        return nn.MaxPool2d(3, stride=1, padding=1)
+
+
+@dataclass(frozen=True)
+class AvgPool(_Pool3):
+    """Average over 3 x 3, stride 1; the border averages over what lies inside the image."""
+
+    name = "avg_pool"
+
+    def build(self, inputs: Values) -> nn.Module:
+        return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool(Op):
+    """FULL -> POINT: the average over all positions."""
+
+    name = "global_avg_pool"
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.FULL,)
+
+    def shape(self, inputs: Values) -> Values:
+        return (Value(inputs[0].channels, Grid.POINT),)
+
+    def build(self, inputs: Values) -> nn.Module:
+        return GlobalAverage()
+
+    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module:
+        return modules[0]
+
+
+@dataclass(frozen=True)
+class Upsample(Op):
+    """POINT -> FULL: one value a channel, everywhere."""
+
+    name = "upsample"
+    needs_reference = True
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return (Grid.POINT,)
+
+    def shape(self, inputs: Values) -> Values:
+        return (Value(inputs[0].channels, Grid.FULL),)
+
+    def build(self, inputs: Values) -> nn.Module:
+        return UpsampleTo()
