@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -12,10 +11,9 @@ from .value import Grid
 
 
 class _Elementwise(Op):
-    """An activation that treats every entry alike, so parallel copies are one."""
+    """An activation that treats every channel alike."""
 
-    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module:
-        return modules[0]
+    channelwise = True
 
 
 @dataclass(frozen=True)

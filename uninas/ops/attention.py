@@ -5,7 +5,6 @@ B batch, h heads, d channels of a head, N = H * W positions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -213,6 +212,3 @@ class Mask(Op):
 
     def build(self, inputs: Values) -> nn.Module:
         return BandMask(self.band, additive=self.fill == "exclude")
-
-    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module | None:
-        return modules[0]

@@ -44,6 +44,8 @@ class Op:
     """Number of inputs; None stands for two or more."""
     needs_reference: ClassVar[bool] = False
     """Whether the module takes the block's input as a last argument, to learn the actual H x W."""
+    channelwise: ClassVar[bool] = False
+    """Whether the module is the same function of every channel, so that parallel copies are one call."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -104,11 +106,9 @@ class Op:
         """A module that maps tensors of shape B x channels x grid, one for each input, to the output(s)."""
         raise TypeError(f"{type(self).__name__} does not define build")
 
-    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module | None:
-        """One module that does on concatenated channels what `count` parallel copies (`modules`) do, or None.
-
-        The parameters stay where they are, in `modules`; so a rewritten network keeps its state dict.
-        """
+    def joint(self) -> nn.Module | None:
+        """For operations with parameters: a module J with J(concat(x_1 .. x_n), m_1, ..., m_n) = concat(m_1(x_1), ...)
+        for modules m_i that this operation built, or None when parallel copies cannot be joined."""
         return None
 
     def attributes(self) -> dict[str, Any]:

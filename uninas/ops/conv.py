@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -54,8 +53,8 @@ class Conv(Op):
         out = scaled(channels, self.ratio)
         return nn.Conv2d(channels, out, self.kernel, padding=self.kernel // 2, groups=self.groups, bias=self.bias)
 
-    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module:
-        return ParallelConv(modules)
+    def joint(self) -> nn.Module:
+        return ParallelConv()
 
 
 @dataclass(frozen=True)
@@ -80,49 +79,42 @@ class DepthwiseConv(Op):
         channels = inputs[0].channels
         return nn.Conv2d(channels, channels, self.kernel, padding=self.kernel // 2, groups=channels, bias=self.bias)
 
-    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module:
-        return ParallelConv(modules)
+    def joint(self) -> nn.Module:
+        return ParallelConv()
+
+
+def _joined(convs: tuple[nn.Conv2d, ...]) -> tuple[Tensor, Tensor | None]:
+    """The weights and biases of equal convolutions, one behind the other."""
+    weight = torch.cat([conv.weight for conv in convs])
+    if convs[0].bias is None:
+        return weight, None
+    return weight, torch.cat([conv.bias for conv in convs if conv.bias is not None])
+
+
+def _hooked(convs: tuple[nn.Conv2d, ...]) -> bool:
+    return any(conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks for conv in convs)
 
 
 class ParallelConv(nn.Module):
     """Equal convolutions on consecutive channel groups, run as one grouped convolution.
 
-    Weights stay in the given modules and are joined on the fly, so a rewritten network keeps its state dict; joining
-    costs a copy of the weights, which is small beside the activations. When a member carries hooks, the members run one
-    by one: whoever hooks a layer sees what the plain network would show.
+    The convolutions are arguments: they stay where they are in the network, so a rewritten network keeps its state
+    dict. Joining costs a copy of the weights, which is small beside the activations. When a member carries hooks, the
+    members run one by one: whoever hooks a layer sees what the plain network would show.
     """
 
-    def __init__(self, convs: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self._convs = tuple(convs)  # a tuple hides them from the module tree: they are registered where they came from
-
-    def weight_and_bias(self) -> tuple[Tensor, Tensor | None]:
-        """The joined weight and bias."""
-        weight = torch.cat([conv.weight for conv in self._convs])  # type: ignore[misc]
-        if self._convs[0].bias is None:
-            return weight, None
-        return weight, torch.cat([conv.bias for conv in self._convs])  # type: ignore[misc]
-
-    @property
-    def hooked(self) -> bool:
-        """Whether a member has hooks that joining would silence."""
-        return any(conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks for conv in self._convs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.hooked:
-            parts = torch.chunk(x, len(self._convs), dim=1)
-            return torch.cat([conv(part) for conv, part in zip(self._convs, parts)], dim=1)
-        weight, bias = self.weight_and_bias()
-        first = self._convs[0]
-        groups = first.groups * len(self._convs)  # type: ignore[operator]
-        return F.conv2d(x, weight, bias, padding=first.padding, groups=groups)  # type: ignore[arg-type]
+    def forward(self, x: Tensor, *convs: nn.Conv2d) -> Tensor:
+        if _hooked(convs):
+            return torch.cat([conv(part) for conv, part in zip(convs, torch.chunk(x, len(convs), dim=1))], dim=1)
+        weight, bias = _joined(convs)
+        return F.conv2d(x, weight, bias, padding=convs[0].padding, groups=convs[0].groups * len(convs))
 
 
-class SharedInputConv(ParallelConv):
-    """Equal ungrouped convolutions of the same input, run as one with all their outputs side by side."""
+class SharedInputConv(nn.Module):
+    """Equal ungrouped convolutions of one input, run as one convolution with their outputs side by side."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.hooked:
-            return torch.cat([conv(x) for conv in self._convs], dim=1)
-        weight, bias = self.weight_and_bias()
-        return F.conv2d(x, weight, bias, padding=self._convs[0].padding)  # type: ignore[arg-type]
+    def forward(self, x: Tensor, *convs: nn.Conv2d) -> Tensor:
+        if _hooked(convs):
+            return torch.cat([conv(x) for conv in convs], dim=1)
+        weight, bias = _joined(convs)
+        return F.conv2d(x, weight, bias, padding=convs[0].padding)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -28,12 +27,11 @@ class UpsampleTo(nn.Module):
 class _Pool3(Op):
     """A 3 x 3 window with stride 1 over the feature map."""
 
+    channelwise = True
+
     @property
     def grids(self) -> tuple[Grid, ...]:
         return (Grid.FULL,)
-
-    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module:
-        return modules[0]
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ class GlobalAvgPool(Op):
     """FULL -> POINT: the average over all positions."""
 
     name = "global_avg_pool"
+    channelwise = True
 
     @property
     def grids(self) -> tuple[Grid, ...]:
@@ -71,9 +70,6 @@ class GlobalAvgPool(Op):
 
     def build(self, inputs: Values) -> nn.Module:
         return GlobalAverage()
-
-    def batched(self, count: int, modules: Sequence[nn.Module]) -> nn.Module:
-        return modules[0]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,12 @@
+"""Rewrites of a lowered graph. Each changes how numbers are computed, never the numbers, and never the parameters:
+the state dict of a rewritten network is the state dict of the plain one.
+"""
+
+from .attention import fuse_attention
+from .batching import batch_branches
+from .upsampling import sink_upsampling
+
+PASSES = (fuse_attention, batch_branches, sink_upsampling)
+"""The default rewrites, in order."""
+
+__all__ = ["PASSES", "batch_branches", "fuse_attention", "sink_upsampling"]

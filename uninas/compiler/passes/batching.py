@@ -1,0 +1,133 @@
+"""Equal parallel branches -> one operation on all of their channels.
+
+Rules, applied until none fits:
+    concat(f(a), f(b), ...)                    ->  f'(concat(a, b, ...))    f' = equal operations side by side
+    concat(attention(q1, k1, v1), ...)         ->  attention(concat(q1, ...), concat(k1, ...), concat(v1, ...))
+    concat(all ports of one chunk, in order)   ->  the chunk's input
+    conv(x), conv(x), ... of equal kind        ->  chunk(one conv(x))
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from torch import fx
+
+from ...ops import Chunk, Concat, Conv
+from ...ops.attention import FusedAttention
+from ...ops.conv import SharedInputConv
+from ...ops.merge import ChunkChannels, ConcatChannels
+from .edit import as_argument, clean, insert_call, op_of, used_once
+
+
+def batch_branches(module: fx.GraphModule) -> None:
+    """Applies the rules until nothing changes."""
+    while _join_one(module) or _share_one(module):
+        clean(module)
+
+
+def _join_one(module: fx.GraphModule) -> bool:
+    for concat in module.graph.nodes:
+        if isinstance(op_of(concat), Concat):
+            joined = _join_chunk(concat) or _join_attention(concat) or _join_equal(concat)
+            if joined is not None:
+                concat.replace_all_uses_with(joined)
+                return True
+    return False
+
+
+def _concat(before: fx.Node, parts: list[Any]) -> fx.Node:
+    node = insert_call(before, "join", ConcatChannels(), parts)
+    node.meta["op"] = Concat()
+    return node
+
+
+def _are_copies(branches: tuple[Any, ...]) -> bool:
+    """Whether the nodes are distinct, see inputs of equal shape, and feed nobody else."""
+    shapes = branches[0].meta.get("inputs")
+    return (
+        shapes is not None
+        and len(set(branches)) == len(branches)
+        and all(used_once(node) and node.meta.get("inputs") == shapes for node in branches)
+    )
+
+
+def _join_equal(concat: fx.Node) -> fx.Node | None:
+    branches: Any = concat.args
+    op = op_of(branches[0])
+    if op is None or op.arity != 1 or any(op_of(node) != op for node in branches) or not _are_copies(branches):
+        return None
+    helper = op.joint()
+    if op.channelwise:
+        joined = _concat(concat, [node.args[0] for node in branches])
+        with concat.graph.inserting_before(concat):
+            result = concat.graph.call_module(branches[0].target, (joined, *branches[0].args[1:]))
+    elif helper is not None:
+        members = [as_argument(node) for node in branches]
+        joined = _concat(concat, [node.args[0] for node in branches])
+        result = insert_call(concat, f"batched_{op.name}", helper, (joined, *members))
+    else:
+        return None
+    return result
+
+
+def _join_attention(concat: fx.Node) -> fx.Node | None:
+    branches: Any = concat.args
+    module: Any = concat.graph.owning_module
+    heads = []
+    for node in branches:
+        attention = module.get_submodule(node.target) if node.op == "call_module" else None
+        if not isinstance(attention, FusedAttention):
+            return None
+        heads.append((attention.heads, len(node.args)))
+    if len(set(heads)) > 1 or not _are_copies(branches):
+        return None
+    # Queries, keys, values and biases: channels are heads in order, so side by side is what more heads look like.
+    args = [_concat(concat, list(parts)) for parts in zip(*(node.args for node in branches))]
+    return insert_call(concat, "attention", FusedAttention(heads[0][0] * len(branches)), args)
+
+
+def _join_chunk(concat: fx.Node) -> fx.Node | None:
+    parts: Any = concat.args
+    if any(part.target is not operator.getitem for part in parts):
+        return None
+    chunk = parts[0].args[0]
+    op = op_of(chunk)
+    if isinstance(op, Chunk) and [part.args for part in parts] == [(chunk, port) for port in range(op.parts)]:
+        return chunk.args[0]
+    return None
+
+
+def _share_one(module: fx.GraphModule) -> bool:
+    for producer in module.graph.nodes:
+        groups: dict[Conv, list[fx.Node]] = {}
+        for user in producer.users:
+            op = op_of(user)
+            if isinstance(op, Conv) and op.groups == 1:
+                groups.setdefault(op, []).append(user)
+        for convs in groups.values():
+            if len(convs) > 1:
+                _share(producer, convs)
+                return True
+    return False
+
+
+def _share(producer: fx.Node, convs: list[fx.Node]) -> None:
+    position = {node: i for i, node in enumerate(producer.graph.nodes)}
+    convs = sorted(convs, key=position.__getitem__)
+    # The joint call stands where the first convolution stood, so the other members' modules are referred to up there.
+    first = convs[0]
+    members = []
+    for conv in convs:
+        with first.graph.inserting_before(first):
+            members.append(first.graph.get_attr(str(conv.target)))
+    one = insert_call(first, "shared_conv", SharedInputConv(), (producer, *members))
+    chunk = insert_call(first, "split", ChunkChannels(len(convs)), (one,))
+    chunk.meta["op"] = Chunk(parts=len(convs))
+    for port, conv in enumerate(convs):
+        with first.graph.inserting_before(first):
+            part = first.graph.call_function(operator.getitem, (chunk, port))
+        conv.replace_all_uses_with(part)
+    for conv in convs:
+        conv.graph.erase_node(conv)

@@ -1,0 +1,48 @@
+"""Small helpers that the passes share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import fx, nn
+
+from ...ops import Op
+
+
+def op_of(node: Any) -> Op | None:
+    """The operation that an fx node stands for, if it stands for one."""
+    return node.meta.get("op") if isinstance(node, fx.Node) else None
+
+
+def used_once(node: fx.Node) -> bool:
+    """Whether the node has one user."""
+    return len(node.users) == 1
+
+
+def insert_call(before: fx.Node, name: str, child: nn.Module, args: Sequence[Any]) -> fx.Node:
+    """Calls a new parameterless helper, registered under a free name that starts with `name`, just before a node."""
+    graph = before.graph
+    module = graph.owning_module
+    number, target = 1, name
+    while hasattr(module, target):
+        number += 1
+        target = f"{name}_{number}"
+    module.add_submodule(target, child)  # type: ignore[union-attr]
+    with graph.inserting_before(before):
+        return graph.call_module(target, tuple(args))
+
+
+def as_argument(call: fx.Node) -> fx.Node:
+    """The module that `call` calls, as a value in the graph, in the call's place: order and names of parameters stay."""
+    with call.graph.inserting_before(call):
+        return call.graph.get_attr(str(call.target))
+
+
+def clean(module: fx.GraphModule) -> None:
+    """Removes dead code, and the modules that nothing refers to any more."""
+    module.graph.eliminate_dead_code()
+    referred = {node.target for node in module.graph.nodes if node.op in ("call_module", "get_attr")}
+    for name, _ in list(module.named_children()):
+        if name not in referred:
+            delattr(module, name)
