@@ -1,0 +1,159 @@
+"""Per-sample derivatives of the logits with respect to a few scalars of the weights, without weight gradients.
+
+Adding a perturbation eps[n, p] to scalar p for sample n alone changes, to first order, only the output of the module
+that owns the scalar: out[n] + eps[n, p] * d[n], with d = d out / d theta_p at a fixed input. Hence
+
+    d z[n] / d theta_p = sum over the output's elements of (d z[n] / d out[n]) * d[n] .
+
+So the weights are frozen, the forward pass notes d at each such module (a *tap*), and a backward pass that carries
+gradients between activations only is read at the taps. All samples share each pass, as no sample sees another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uninas.proxies.derivatives import Derivative, derivative
+from uninas.proxies.failures import ProxyFailure, logits_of
+from uninas.proxies.taps import Taps, first_elements
+
+
+class ScalarJacobian:
+    """The forward pass of `net` on `x`, ready to be differentiated with respect to P scalars of its weights.
+
+    Args:
+        net: a classifier in eval mode, its parameters frozen.
+        x: B x C_in x H x W.
+        taps: where the scalars act, from `taps.survey`.
+        scalars: P.
+
+    Attributes:
+        logits: B x C.
+
+    Raises:
+        ProxyFailure: the output is not B x C with finite values, or a tapped module has no batch dimension.
+    """
+
+    def __init__(self, net: nn.Module, x: Tensor, taps: Taps, scalars: int) -> None:
+        self.batch, self.scalars = len(x), scalars
+        self._names = {module: name for name, module in net.named_modules()}
+        self._roots: list[Tensor] = []
+        self._readings = _Readings(self.batch)
+        self._at_rest = False
+        handles = [module.register_forward_hook(partial(self._tap, taps[module]), with_kwargs=True) for module in taps]
+        try:
+            self._output = logits_of(net, x)
+        finally:
+            for handle in handles:
+                handle.remove()
+        self.logits = self._output.detach()
+
+    def pull_back(self, cotangents: Tensor) -> Tensor:
+        """Products of cotangents with the Jacobian, in one backward pass.
+
+        Args:
+            cotangents: K x B x C. On a CPU several at once gain no time over one, and take more memory.
+
+        Returns:
+            K x B x P: sum over c of cotangents[k, n, c] * d z[n, c] / d theta_p.
+        """
+        if not self._roots:
+            return cotangents.new_zeros(len(cotangents), self.batch, self.scalars)
+        if len(cotangents) == 1:
+            return self._pull_back(cotangents[0])[None]
+        return torch.vmap(self._pull_back)(cotangents)
+
+    def _pull_back(self, cotangent: Tensor) -> Tensor:
+        torch.autograd.grad(self._output, self._roots, cotangent, retain_graph=True, allow_unused=True)
+        sums, nothing = self._readings.take(), cotangent.new_zeros(self.batch)
+        return torch.stack([sums.get(p, nothing) for p in range(self.scalars)], dim=-1)
+
+    def _tap(self, places: Sequence[tuple[int, str]], module: nn.Module, args: tuple, kwargs: dict, out: Any) -> Any:
+        if self._at_rest:  # the module is being differentiated by itself
+            return None
+        self._at_rest = True
+        try:
+            found = [(p, derivative(module, name, args, kwargs, out)) for p, name in places]
+        finally:
+            self._at_rest = False
+        columns = [(p, d) for p, d in found if d is not None]
+        out = self._per_sample(module, out)
+        if columns:
+            out.register_hook(partial(self._readings.add, columns))
+        return out
+
+    def _per_sample(self, module: nn.Module, out: Tensor) -> Tensor:
+        """`out` as a part of the graph in which every sample has its own entries."""
+        if len(out) == 1 and self.batch > 1:
+            out = out.expand(self.batch, *out.shape[1:])
+        if len(out) % self.batch:
+            raise ProxyFailure(
+                "samples mixed",
+                f"the output of {self._names[module] or 'the network'} has shape {tuple(out.shape)}, whose first "
+                f"dimension does not hold the {self.batch} samples; use jacobian='autograd' for this network",
+            )
+        if not out.requires_grad:
+            root = out.detach().requires_grad_()
+            self._roots.append(root)
+            out = root.clone()  # the network may go on to change it in place, which a leaf does not allow
+        return out
+
+
+class _Readings:
+    """What a backward pass has told so far. Hooks own it and not the Jacobian: that would keep the graph alive."""
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
+        self._sums: dict[int, Tensor] = {}
+
+    def add(self, columns: Sequence[tuple[int, Derivative]], gradient: Tensor) -> None:
+        """Adds the products of a module's output gradient with the derivatives of that output."""
+        for p, (index, values) in columns:
+            product = (gradient[index] * values).reshape(self._batch, -1).sum(1)
+            self._sums[p] = self._sums[p] + product if p in self._sums else product
+
+    def take(self) -> dict[int, Tensor]:
+        """The sums by scalar, each of B samples; the next pass starts afresh."""
+        sums, self._sums = self._sums, {}
+        return sums
+
+
+class AutogradJacobian:
+    """The same products by plain autograd, one sample and one cotangent at a time: slow, and the reference.
+
+    Args:
+        net: a classifier in eval mode, its parameters frozen.
+        x: B x C_in x H x W.
+        parameters: P, each selected for its element 0.
+    """
+
+    def __init__(self, net: nn.Module, x: Tensor, parameters: Sequence[nn.Parameter]) -> None:
+        self._net, self._x, self._parameters = net, x, parameters
+        with torch.no_grad():
+            self.logits = torch.cat([logits_of(net, sample[None]) for sample in x])
+
+    def pull_back(self, cotangents: Tensor) -> Tensor:
+        """K x B x C -> K x B x P, as `ScalarJacobian.pull_back`."""
+        for parameter in self._parameters:
+            parameter.requires_grad_(True)
+        try:
+            rows = [self._sample_rows(sample[None], v) for sample, v in zip(self._x, cotangents.unbind(1), strict=True)]
+        finally:
+            for parameter in self._parameters:
+                parameter.requires_grad_(False)
+        return torch.stack(rows, 1)
+
+    def _sample_rows(self, x: Tensor, cotangents: Tensor) -> Tensor:
+        logits = logits_of(self._net, x)
+        if not logits.requires_grad:
+            return x.new_zeros(len(cotangents), len(self._parameters))
+        rows = []
+        for v in cotangents:
+            gradients = torch.autograd.grad(logits, self._parameters, v[None], retain_graph=True, allow_unused=True)
+            rows.append(first_elements(gradients, like=x))
+        return torch.stack(rows)
