@@ -52,6 +52,7 @@ def build(
         raise GenotypeError("needs features_only=True", "out_indices")
     with torch.device("meta"):  # shapes only: torch's own initialisation would cost time and global random numbers
         network = Network(genotype, num_classes, indices, drop_path_rate, passes)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions follow it
     network = network.to_empty(device="cpu")
     initialise(network, torch.Generator().manual_seed(seed))
     return network

@@ -14,8 +14,8 @@ from torch import fx, nn
 from ..genotype import INPUT, OUTPUT, BlockGraph, Ref
 from .passes import PASSES
 
-Pass = Callable[[fx.GraphModule], None]
-"""Rewrites a graph module in place, keeping its numbers and its parameters."""
+Pass = Callable[[fx.Graph], None]
+"""Rewrites a graph in place, with helpers added to its owning module; keeps the numbers and the parameters."""
 
 
 def lower(graph: BlockGraph, channels: int, passes: Sequence[Pass] = PASSES) -> fx.GraphModule:
@@ -46,9 +46,10 @@ def lower(graph: BlockGraph, channels: int, passes: Sequence[Pass] = PASSES) -> 
             for ref in (Ref(name, port) for port in range(op.outputs) if Ref(name, port) in used):
                 ports[ref] = code.call_function(operator.getitem, (node, ref.port))
     code.output(ports[graph.sources[OUTPUT][0]])
-    module = fx.GraphModule(root, code, class_name="SubBlockGraph")
+    code.owning_module = root  # type: ignore[assignment]  # where passes look modules up; code is generated once, at the end
     for rewrite in passes:
-        rewrite(module)
-    code.lint()
-    module.recompile()
+        rewrite(code)
+    module = fx.GraphModule(root, code, class_name="SubBlockGraph")
+    names = [name for name in root._modules if name in module._modules]
+    module._modules = {name: module._modules[name] for name in names}  # parameters in the order of the plain graph
     return module

@@ -12,15 +12,15 @@ from torch import fx
 
 from ...ops import Mask, Matmul1, Matmul2, RelPosBias, Softmax
 from ...ops.attention import FusedAttention
-from .edit import clean, insert_call, op_of, used_once
+from .edit import insert_call, op_of, used_once
 
 
-def fuse_attention(module: fx.GraphModule) -> None:
+def fuse_attention(graph: fx.Graph) -> None:
     """Fuses every chain whose intermediate results nobody else uses."""
-    for node in list(module.graph.nodes):
+    for node in list(graph.nodes):
         if isinstance(op_of(node), Matmul2):
             _fuse(node)
-    clean(module)
+    graph.eliminate_dead_code()
 
 
 def _fuse(mix: fx.Node) -> None:

@@ -18,17 +18,17 @@ from ...ops import Chunk, Concat, Conv
 from ...ops.attention import FusedAttention
 from ...ops.conv import SharedInputConv
 from ...ops.merge import ChunkChannels, ConcatChannels
-from .edit import as_argument, clean, insert_call, op_of, used_once
+from .edit import as_argument, insert_call, op_of, used_once
 
 
-def batch_branches(module: fx.GraphModule) -> None:
+def batch_branches(graph: fx.Graph) -> None:
     """Applies the rules until nothing changes."""
-    while _join_one(module) or _share_one(module):
-        clean(module)
+    while _join_one(graph) or _share_one(graph):
+        graph.eliminate_dead_code()
 
 
-def _join_one(module: fx.GraphModule) -> bool:
-    for concat in module.graph.nodes:
+def _join_one(graph: fx.Graph) -> bool:
+    for concat in graph.nodes:
         if isinstance(op_of(concat), Concat):
             joined = _join_chunk(concat) or _join_attention(concat) or _join_equal(concat)
             if joined is not None:
@@ -99,8 +99,8 @@ def _join_chunk(concat: fx.Node) -> fx.Node | None:
     return None
 
 
-def _share_one(module: fx.GraphModule) -> bool:
-    for producer in module.graph.nodes:
+def _share_one(graph: fx.Graph) -> bool:
+    for producer in graph.nodes:
         groups: dict[Conv, list[fx.Node]] = {}
         for user in producer.users:
             op = op_of(user)

@@ -23,12 +23,12 @@ def used_once(node: fx.Node) -> bool:
 def insert_call(before: fx.Node, name: str, child: nn.Module, args: Sequence[Any]) -> fx.Node:
     """Calls a new parameterless helper, registered under a free name that starts with `name`, just before a node."""
     graph = before.graph
-    module = graph.owning_module
+    module: Any = graph.owning_module
     number, target = 1, name
     while hasattr(module, target):
         number += 1
         target = f"{name}_{number}"
-    module.add_submodule(target, child)  # type: ignore[union-attr]
+    module.add_module(target, child)
     with graph.inserting_before(before):
         return graph.call_module(target, tuple(args))
 
@@ -37,12 +37,3 @@ def as_argument(call: fx.Node) -> fx.Node:
     """The module that `call` calls, as a value in the graph, in the call's place: order and names of parameters stay."""
     with call.graph.inserting_before(call):
         return call.graph.get_attr(str(call.target))
-
-
-def clean(module: fx.GraphModule) -> None:
-    """Removes dead code, and the modules that nothing refers to any more."""
-    module.graph.eliminate_dead_code()
-    referred = {node.target for node in module.graph.nodes if node.op in ("call_module", "get_attr")}
-    for name, _ in list(module.named_children()):
-        if name not in referred:
-            delattr(module, name)

@@ -10,15 +10,15 @@ from __future__ import annotations
 from torch import fx
 
 from ...ops import GELU, Add, Hardswish, Multiply, ReLU, Sigmoid, SiLU, Upsample
-from .edit import clean, op_of
+from .edit import op_of
 
 ELEMENTWISE = (GELU, ReLU, SiLU, Hardswish, Sigmoid)
 
 
-def sink_upsampling(module: fx.GraphModule) -> None:
+def sink_upsampling(graph: fx.Graph) -> None:
     """Applies the three rules until nothing changes."""
-    while any(_sink(node) for node in list(module.graph.nodes) if isinstance(op_of(node), Upsample)):
-        clean(module)
+    while any(_sink(node) for node in list(graph.nodes) if isinstance(op_of(node), Upsample)):
+        graph.eliminate_dead_code()
 
 
 def _sink(upsample: fx.Node) -> bool:
