@@ -71,8 +71,7 @@ class RelativePositionBias(nn.Module):
     """Adds a learnt bias for each head and each offset between query and key.
 
     The table covers the offsets of a `size` x `size` grid and is interpolated (bilinear, aligned corners) to the
-    offsets of the actual H x W. The N x N bias is a window view of the table and one copy, so nothing is kept between
-    calls that a changed table could make stale.
+    offsets of the actual H x W.
 
     Called with `scores=None` it returns the bias alone (1 x h x N x N), as fused attention wants it.
     """
@@ -80,15 +79,31 @@ class RelativePositionBias(nn.Module):
     def __init__(self, heads: int, size: int) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(heads, 2 * size - 1, 2 * size - 1))
+        self._kept: tuple[tuple[int, int], Tensor, Tensor] | None = None
 
     def forward(self, scores: Tensor | None, reference: Tensor) -> Tensor:
-        height, width = reference.shape[2:]
+        bias = self._bias(reference.shape[2], reference.shape[3])
+        return bias if scores is None else scores + bias
+
+    def _bias(self, height: int, width: int) -> Tensor:
+        """The bias for one size, kept between calls while inferring on a CPU, where expanding it is a memory copy of
+        heads x N x N. The table's values are compared, not its version: averaged weights may be swapped in unseen."""
+        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or self.table.device.type != "cpu":
+            self._kept = None
+            return self._expand(height, width)
+        if self._kept is None or self._kept[0] != (height, width) or not torch.equal(self._kept[1], self.table):
+            self._kept = ((height, width), self.table.detach().clone(), self._expand(height, width))
+        return self._kept[2]
+
+    def _expand(self, height: int, width: int) -> Tensor:
         offsets = (2 * height - 1, 2 * width - 1)
         table = F.interpolate(self.table[None], size=offsets, mode="bilinear", align_corners=True)
         # windows[y1, x1, u, v] = table[y1 + u, x1 + v]; the bias wants offset y1 - y2 + H - 1, so u = H - 1 - y2.
         windows = table.unfold(2, height, 1).unfold(3, width, 1)
-        bias = windows.flip((4, 5)).flatten(4, 5).flatten(2, 3)
-        return bias if scores is None else scores + bias
+        return windows.flip((4, 5)).flatten(4, 5).flatten(2, 3)
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_kept": None}
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         nn.init.trunc_normal_(self.table, std=0.02, generator=generator)
