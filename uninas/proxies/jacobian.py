@@ -101,7 +101,8 @@ class ScalarJacobian:
             root = out.detach().requires_grad_()
             self._roots.append(root)
             out = root.clone()  # the network may go on to change it in place, which a leaf does not allow
-        return out
+        # After a change in place, gradients of a view go to its base and past the view's hooks.
+        return out.clone() if out._is_view() else out
 
 
 class _Readings:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from uninas.proxies.failures import ProxyFailure
 from uninas.proxies.fisher import Directions, Form
 from uninas.proxies.jacobian import AutogradJacobian, ScalarJacobian
-from uninas.proxies.lean import differentiable_attention, pointwise_as_linear
+from uninas.proxies.lean import differentiable_attention, lean
 from uninas.proxies.state import borrowed
 from uninas.proxies.taps import survey
 
@@ -91,7 +91,7 @@ def vkdnw(
     generator = generator or torch.Generator().manual_seed(0)
     parameters = select_parameters(net, num_scalars, selection, generator)
     chunk = class_chunk or (16 if x.is_cuda else 1)
-    with borrowed(net), pointwise_as_linear(net), differentiable_attention(composite=chunk > 1):
+    with borrowed(net), lean(net), differentiable_attention(composite=chunk > 1):
         net.requires_grad_(False)
         information = _information(net, x, parameters, fisher, probes, generator, chunk, jacobian == "taps")
     score, eigenvalues = spectral_entropy(information, quantiles)
