@@ -1,0 +1,71 @@
+"""Writes the small data sets to a folder, completely or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import nearest
+from ..errors import DataError
+from . import folders, scenes
+
+MARKER = "made_by_uninas.json"
+
+KINDS: dict[str, Callable[..., dict[str, int]]] = {
+    "tiny-imagenet": folders.tiny_imagenet,
+    "digits": folders.digits,
+    "tiny-coco": scenes.tiny_coco,
+    "tiny-ade": scenes.tiny_ade,
+}
+
+
+def make(kind: str, directory: str | Path, seed: int = 0, force: bool = False, **sizes: int) -> dict[str, int]:
+    """Write the data set `kind` to `directory`; the same seed gives the same files.
+
+    Args:
+        kind: one of `KINDS`.
+        directory: must not exist, or be empty, unless `force` is given and it holds a data set made here before.
+        sizes: `train` and `val`, the numbers of images, where the data set has no size of its own.
+
+    Returns:
+        How many classes, training and validation images were written.
+
+    Raises:
+        DataError: unknown kind, or a directory that would be overwritten.
+    """
+    if kind not in KINDS:
+        raise DataError(f"there is no data set {kind!r} to make; {nearest(kind, KINDS)}")
+    if kind == "digits" and sizes:
+        raise DataError("the digits are 1,797 images, neither more nor less: leave out the numbers of images")
+    for split, count in sizes.items():
+        if count < 1:
+            raise DataError(f"{split}={count}: a data set needs at least one image a split")
+    target = Path(directory)
+    _refuse_to_overwrite(target, force)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        counts = KINDS[kind](staging, np.random.default_rng(seed), **sizes)
+        (staging / MARKER).write_text(json.dumps({"kind": kind, "seed": seed, **counts}) + "\n")
+        staging.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return counts
+
+
+def _refuse_to_overwrite(target: Path, force: bool) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not force:
+        raise DataError(f"{target} exists already: choose another folder, or give --force to replace it")
+    if not (target / MARKER).is_file():
+        raise DataError(f"{target} was not made by uninas, so it is not replaced even with --force: move it away first")
