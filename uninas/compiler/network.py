@@ -19,8 +19,6 @@ from ..ops.layers import Layer, activation_layer, norm_layer, sequential
 from .lower import Pass, lower
 
 
-
-
 class SubBlockModule(nn.Module):
     """activation(shortcut(x) + drop_path(graph(down(norm(x)))))."""
 

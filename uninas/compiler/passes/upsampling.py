@@ -1,7 +1,7 @@
 """Keeps what is constant over positions on one position for as long as it stays so.
 
     f(upsample(x))             ->  upsample(f(x))           f elementwise
-    multiply(a, upsample(x))   ->  multiply(a, x)           broadcasting does the rest; the gate's sigmoid runs once a channel
+    multiply(a, upsample(x))   ->  multiply(a, x)           broadcast; the sigmoid runs once a channel
     add(a, upsample(x))        ->  add(a, x)
 """
 

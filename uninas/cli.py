@@ -1,0 +1,176 @@
+"""The `uninas` command: one typer application; every sub-command is a thin layer over a function of the package.
+
+Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage or input that is not valid.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from . import __version__, blocks
+from .errors import GenotypeError, SpaceError, UninasError
+from .genotype import Genotype, cost
+from .units import format_count, parse_count, parse_size
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+out = Console()
+err = Console(stderr=True)
+
+
+def _option(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """A parsing function for typer: what it refuses becomes wrong usage of the option."""
+
+    def parser(value: Any) -> Any:
+        try:
+            return parse(value) if isinstance(value, str) else value  # a default may be parsed already
+        except UninasError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parser
+
+
+GenotypeArgument = Annotated[str, typer.Argument(metavar="GENOTYPE", help="A file, or the name of a known network.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+InputSize = Annotated[Any, typer.Option(parser=_option(parse_size), metavar="SIZE", help="Image side, or HEIGHTxWIDTH, in pixels.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
+
+
+def read_genotype(text: str) -> Genotype:
+    """A genotype from a file, or a known network by name."""
+    if text in blocks.NETWORKS and not Path(text).exists():
+        return blocks.network(text)
+    if not Path(text).exists():
+        known = ", ".join(blocks.NETWORKS)
+        raise GenotypeError(f"there is no such file, and no network of that name; known networks: {known}", text)
+    return Genotype.load(text)
+
+
+def print_json(data: Any) -> None:
+    """One JSON object on standard output."""
+    typer.echo(json.dumps(data, indent=1))
+
+
+@app.command()
+def show(
+    genotype: GenotypeArgument,
+    input_size: InputSize = "224",
+    num_classes: Annotated[int, typer.Option(min=0, help="Classes of the head.")] = 1000,
+    code: Annotated[bool, typer.Option("--code", help="Print the compiled code of each distinct graph.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows a network block by block: its graphs, output sizes, parameters and MACs."""
+    from .report.text import describe, graph_codes
+
+    found = read_genotype(genotype)
+    rows = describe(found, input_size, num_classes)
+    if as_json:
+        print_json({"key": found.key, "name": found.name, "rows": [row._asdict() for row in rows]})
+        return
+    from rich.table import Table
+
+    table = Table(title=str(found), caption=f"key {found.key[:16]}, input {input_size[0]} x {input_size[1]}")
+    for name, justify in (("part", "left"), ("what", "left"), ("output", "right"), ("params", "right"), ("MACs", "right")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(row.part, row.what, row.output, format_count(row.params), format_count(row.macs))
+    out.print(table)
+    if code:
+        for title, text in graph_codes(found):
+            out.rule(title)
+            out.print(text, markup=False, highlight=False)
+
+
+@app.command("cost")
+def cost_command(
+    genotype: GenotypeArgument,
+    input_size: InputSize = "224",
+    num_classes: Annotated[int, typer.Option(min=0, help="Classes of the head; 0 counts the backbone.")] = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """Counts parameters and multiply-adds, exactly, without building the network. (FLOPs = 2 x MACs.)"""
+    found = read_genotype(genotype)
+    result = cost(found, input_size, num_classes)
+    if as_json:
+        print_json(
+            {"key": found.key, "params": result.params, "macs": result.macs, "input_size": list(result.input_size)}
+        )
+        return
+    height, width = result.input_size
+    typer.echo(f"parameters  {result.params:>15,}  ({format_count(result.params)})")
+    typer.echo(f"MACs        {result.macs:>15,}  ({format_count(result.macs)}) at {height} x {width}, one image")
+
+
+@app.command()
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="GENOTYPE...", help="Files, or names of known networks.")],
+    build: Annotated[bool, typer.Option("--build", help="Also build, run one image, and compare the counts.")] = False,
+) -> None:
+    """Checks genotype files; prints the key of each valid one, and exactly what is wrong with the others."""
+    failed = 0
+    for text in files:
+        try:
+            found = read_genotype(text)
+            if build:
+                _check_build(found, text)
+        except GenotypeError as error:
+            failed += 1
+            err.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            typer.echo(f"{text}: valid, key {found.key}")
+    if failed:
+        raise typer.Exit(2)
+
+
+def _check_build(genotype: Genotype, text: str) -> None:
+    """Builds, runs one image of a small size that is not square, and compares parameters with the declared count."""
+    import torch
+
+    from .compiler import build
+
+    network = build(genotype, num_classes=10).eval()
+    declared, real = cost(genotype, num_classes=10).params, sum(p.numel() for p in network.parameters())
+    if declared != real:
+        raise GenotypeError(f"declares {declared} parameters, but the network has {real}; please report this", text)
+    with torch.inference_mode():
+        logits = network(torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0)))
+    if not bool(logits.isfinite().all()):
+        raise GenotypeError("gives logits that are not finite", text)
+
+
+def fail(error: Exception, code: int) -> int:
+    """Prints an error in one line (or a line each) and returns the exit code."""
+    err.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def run(application: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
+    """Runs an application the way `uninas` does and exits: our errors without a traceback, the codes of this file."""
+    try:
+        application(arguments)  # exits by itself: 0, 1 when aborted, 2 for wrong usage
+    except (GenotypeError, SpaceError) as error:
+        sys.exit(fail(error, 2))
+    except UninasError as error:
+        sys.exit(fail(error, 1))
+    sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """uninas finds vision backbones: give a limit, get a network, train it with MMEngine."""
+    if version:
+        typer.echo(f"uninas-toolkit {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    run(app)
