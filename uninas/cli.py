@@ -13,6 +13,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from . import __version__, blocks
 from .errors import GenotypeError, SpaceError, UninasError
@@ -66,20 +68,23 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Shows a network block by block: its graphs, output sizes, parameters and MACs."""
-    from .report.text import describe, graph_codes
+    from .report.text import describe, graph_codes, in_words, letters
 
     found = read_genotype(genotype)
     rows = describe(found, input_size, num_classes)
     if as_json:
         print_json({"key": found.key, "name": found.name, "rows": [row._asdict() for row in rows]})
         return
-    from rich.table import Table
-
-    table = Table(title=str(found), caption=f"key {found.key[:16]}, input {input_size[0]} x {input_size[1]}")
-    for name, justify in (("part", "left"), ("what", "left"), ("output", "right"), ("params", "right"), ("MACs", "right")):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for letter, sub in letters(found).values():
+        out.print(f"{letter}  {in_words(sub)}", markup=False, highlight=False)
+    height, width = input_size
+    table = Table(title=str(found), caption=f"key {found.key[:16]}, input {height} x {width}", title_justify="left")
+    table.add_column("part", no_wrap=True)
+    table.add_column("sub-blocks")
+    for name in ("output", "params", "MACs"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(row.part, row.what, row.output, format_count(row.params), format_count(row.macs))
+        table.add_row(escape(row.part), row.what, row.output, format_count(row.params), format_count(row.macs))
     out.print(table)
     if code:
         for title, text in graph_codes(found):

@@ -1,7 +1,8 @@
-"""A network in words: one row a part, with its graphs, output size and cost."""
+"""A network in words: each distinct sub-block once, under a letter, and one row a part with its letters and cost."""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import NamedTuple
 
 from ..compiler import lower
@@ -19,50 +20,61 @@ class Row(NamedTuple):
     macs: int
 
 
+def letters(genotype: Genotype) -> dict[tuple, tuple[str, SubBlock]]:
+    """A name A, B, ..., Z, A2, ... for each distinct sub-block, by its signature, in order of appearance."""
+    found: dict[tuple, tuple[str, SubBlock]] = {}
+    numbers = count()
+    for _, sub in genotype.subblocks:
+        if tuple(sub.signature) not in found:
+            round_, index = divmod(next(numbers), 26)
+            found[tuple(sub.signature)] = (chr(65 + index) + (str(round_ + 1) if round_ else ""), sub)
+    return found
+
+
 def describe(genotype: Genotype, input_size: Size, num_classes: int) -> list[Row]:
     """A row for the stem, each block and the head, and the total."""
+    names = letters(genotype)
     rows = []
     for part, cost, size in cost_parts(genotype, input_size, num_classes):
         if part == "stem":
-            what, channels = f"{len(genotype.stem.convs)} convolution(s)", genotype.stem.width
+            what, channels = "convolutions", genotype.stem.width
         elif part == "head":
-            what, channels = "norm, average, linear", num_classes or genotype.stages[-1].width
+            what, channels = "classifier" if num_classes else "pooled", num_classes or genotype.stages[-1].width
         else:
             i, j = (int(piece.split("]")[0]) for piece in part.split("[")[1:])
             stage = genotype.stages[i]
-            what, channels = "  |  ".join(_words(sub) for sub in stage.blocks[j].subblocks), stage.width
+            what, channels = " ".join(names[tuple(sub.signature)][0] for sub in stage.blocks[j].subblocks), stage.width
             if j == 0 and stage.downsample.kind != "none":
-                what = f"[{stage.downsample.kind}] {what}"
+                what = f"{what} behind {stage.downsample.kind}"
         rows.append(Row(part, what, f"{channels} x {size[0]} x {size[1]}", cost.params, cost.macs))
     rows.append(Row("total", "", "", sum(r.params for r in rows), sum(r.macs for r in rows)))
     return rows
 
 
-def _words(sub: SubBlock) -> str:
-    """`x + (layer: conv x4, gelu, conv /4)`"""
+def in_words(sub: SubBlock) -> str:
+    """`x + f(layer_norm x), f = conv x4, gelu, conv /4`, the operations in the order of the data flow."""
     names = ", ".join(_name(sub.graph, node) for node in sub.graph.flow_order) or "identity"
-    inner = f"{sub.norm}: {names}" if sub.norm else names
-    return f"x + ({inner})" if sub.residual else f"({inner})"
+    argument = f"{sub.norm}_norm x" if sub.norm else "x"
+    frame = f"x + f({argument})" if sub.residual else f"f({argument})"
+    return f"{sub.activation}({frame}), f = {names}" if sub.activation else f"{frame}, f = {names}"
 
 
 def _name(graph: BlockGraph, node: str) -> str:
     op = graph.ops[node]
     attributes = op.attributes()
     words = op.name
-    if "kernel" in attributes and (op.name != "conv" or attributes["kernel"] > 1):
+    if attributes.get("kernel", 1) > 1:
         words += str(attributes["kernel"])
     ratio = attributes.get("ratio", 1)
-    if ratio > 1:
-        words += f" x{ratio}"
-    elif ratio < 1:
-        words += f" /{1 / ratio}"
+    if ratio != 1:
+        words += f" x{ratio}" if ratio > 1 else f" /{1 / ratio}"
     if "heads" in attributes:
-        words += f" h{attributes['heads']}"
+        words += f" ({attributes['heads']} heads)"
     return words
 
 
 def graph_codes(genotype: Genotype) -> list[tuple[str, str]]:
-    """(where, compiled code) of each distinct graph."""
+    """(where, compiled code) of each distinct graph and width."""
     seen: dict[tuple[str, int], tuple[str, str]] = {}
     for (i, j, k), sub in genotype.subblocks:
         width = genotype.stages[i].width
