@@ -119,7 +119,8 @@ def poolformer(width: int) -> Block:
     def mix(b: GraphBuilder, x: Ref) -> Ref:
         return b.add("add", b.add("avg_pool", x), b.add("layer_scale", x, init=-1.0))
 
-    return Block((SubBlock(_graph(mix), norm="group"), SubBlock(_graph(lambda b, x: mlp(b, x, norm=None)), norm="group")))
+    feed = _graph(lambda b, x: mlp(b, x, norm=None))
+    return Block((SubBlock(_graph(mix), norm="group"), SubBlock(feed, norm="group")))
 
 
 def gated_conv(width: int, kernel: int = 7) -> Block:

@@ -9,6 +9,7 @@ from functools import partial
 
 from ..errors import GenotypeError, nearest
 from ..genotype import Block, Downsample, Genotype, Head, Stage, Stem, StemConv
+from ..genotype.frame import check_choice, check_whole
 from . import library
 
 BLOCKS: dict[str, Callable[..., Block]] = {
@@ -74,17 +75,21 @@ def network(
     Raises:
         GenotypeError: an unknown name, lists of different lengths, or widths that do not fit the blocks.
     """
-    if name not in NETWORKS:
-        raise GenotypeError(f"there is no network {name!r}; {nearest(name, NETWORKS)}", "name")
+    if not isinstance(name, str) or name not in NETWORKS:
+        raise GenotypeError(f"there is no network {name!r}; {nearest(str(name), NETWORKS)}", "name")
     recipe = NETWORKS[name]
-    chosen = {
-        "widths": tuple(widths or recipe.widths),
-        "depths": tuple(depths or recipe.depths),
-        "blocks": tuple(blocks or recipe.blocks),
-    }
-    for key, values in chosen.items():
-        if len(values) != len(recipe.widths):
-            raise GenotypeError(f"{name} has {len(recipe.widths)} stages, got {len(values)} values", key)
+    chosen = {"widths": recipe.widths, "depths": recipe.depths, "blocks": recipe.blocks}
+    for key, values in {"widths": widths, "depths": depths, "blocks": blocks}.items():
+        if values is not None:
+            if not isinstance(values, Sequence) or len(values) != len(recipe.widths):
+                raise GenotypeError(f"wants a value for each of {len(recipe.widths)} stages, got {values!r}", key)
+            chosen[key] = tuple(values)
+    for key in ("widths", "depths"):
+        for i, value in enumerate(chosen[key]):
+            check_whole(value, f"{key}[{i}]")
+    for i, block in enumerate(chosen["blocks"]):
+        check_choice(block, tuple(BLOCKS), f"blocks[{i}]", optional=False)
+    check_whole(input_size, "input_size")
     stem = recipe.stem
     if recipe.downsample[0] == "none":  # the stem gives the first stage its width
         stem = Stem((*stem.convs[:-1], StemConv(**{**vars(stem.convs[-1]), "width": chosen["widths"][0]})))
@@ -102,7 +107,5 @@ def network(
 
 
 def _block(name: str, side: int) -> Callable[[int], Block]:
-    if name not in BLOCKS:
-        raise GenotypeError(f"there is no block {name!r}; {nearest(name, BLOCKS)}", "blocks")
     make = BLOCKS[name]
     return partial(make, bias_size=side) if "bias_size" in inspect.signature(make).parameters else make

@@ -9,6 +9,7 @@ tried. The smallest edge list found is the canonical one. (Individualisation and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 Edge = tuple[int, int, int, int]
 """(producer, output port, consumer, input port)"""
@@ -54,7 +55,7 @@ class _Labelling:
             order = sorted(range(self.size), key=signatures.__getitem__)
             refined = [0] * self.size
             rank = 0
-            for previous, node in zip(order, order[1:]):
+            for previous, node in pairwise(order):
                 if signatures[node] != signatures[previous]:
                     rank += 1
                 refined[node] = rank

@@ -19,8 +19,10 @@ An input is written `node` or `node:port`; `output` defaults to the last node. A
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from fractions import Fraction
@@ -96,7 +98,7 @@ def from_dict(data: Any) -> Genotype:
     if name is not None and not isinstance(name, str):
         raise GenotypeError(f"wants text, got {name!r}", "name")
     graphs: dict[str, BlockGraph] = {}
-    written = data.get("graphs") or {}
+    written = data.get("graphs", {})
     if not isinstance(written, Mapping):
         raise GenotypeError(f"wants a mapping from names to graphs, got {type(written).__name__}", "graphs")
     for key, graph in written.items():
@@ -148,7 +150,9 @@ def _graph_from_dict(data: Any, path: str) -> BlockGraph:
             raise GenotypeError(f"wants a mapping such as {{op: conv, kernel: 3}}, got {node!r}", where)
         if "op" not in node:
             raise GenotypeError("every node needs an `op`", f"{where}.op")
-        identity = node.get("id") or fresh_id(str(node["op"]), given | set(ids))
+        identity = node["id"] if "id" in node else fresh_id(str(node["op"]), given | set(ids))
+        if not isinstance(identity, str):
+            raise GenotypeError(f"an id is text, got {identity!r}", f"{where}.id")
         if identity in ids:
             raise GenotypeError(f"{identity!r} is used by nodes[{ids.index(identity)}] too", f"{where}.id")
         ids.append(identity)
@@ -212,6 +216,59 @@ def _make(kind: Any, path: str, /, **values: Any) -> Any:
         raise error.under(path) from None
 
 
+def _is_json(path: Path) -> bool:
+    return path.suffix.lower() == ".json"
+
+
+def _parse(text: str, is_json: bool) -> Any:
+    """The data that the text holds. A key that is written twice is an error: the first would be lost without a word."""
+    if is_json:
+        return json.loads(text, object_pairs_hook=_unique_pairs)
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        _check_unique_keys(node)
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} is written twice in one mapping")
+    return found
+
+
+def _check_unique_keys(root: yaml.Node | None) -> None:
+    frontier, seen = [root], set()
+    while frontier:
+        node = frontier.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            frontier += node.value
+            continue
+        keys = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if (key.tag, key.value) in keys:
+                    problem = f"the key {key.value!r} is written twice in one mapping"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                keys.add((key.tag, key.value))
+            frontier.append(value)
+
+
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SafeLoader):
+    """Safe YAML, and 1e-5 is a number (YAML 1.1 wants it written 1.0e-5)."""
+
+
 class _Dumper(yaml.SafeDumper):
     """YAML with graph nodes and other flat mappings on one line, and no anchors."""
 
@@ -219,6 +276,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
 _Dumper.add_representer(Fraction, lambda dumper, value: dumper.represent_str(str(value)))
 
 
@@ -230,35 +289,35 @@ def dumps(genotype: Genotype) -> str:
 def save(genotype: Genotype, path: str | Path) -> None:
     """Writes to a temporary name beside `path`, reads it back, compares, and renames."""
     path = Path(path)
-    text = json.dumps(to_dict(genotype), indent=1) if path.suffix == ".json" else dumps(genotype)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = json.dumps(to_dict(genotype), indent=1) if _is_json(path) else dumps(genotype)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
         temporary.write_text(text, encoding="utf-8")
-        if to_dict(from_dict(_parse(temporary))) != to_dict(genotype):
+        if to_dict(from_dict(_parse(temporary.read_text(encoding="utf-8"), _is_json(path)))) != to_dict(genotype):
             raise GenotypeError("what was written does not read back the same; please report this", str(path))
         os.replace(temporary, path)
-    except OSError as error:
-        raise GenotypeError(f"cannot write: {error.strerror or error}", str(path)) from None
+    except (OSError, ValueError) as error:  # ValueError: characters that no file name or no UTF-8 text can have
+        raise GenotypeError(f"cannot write: {getattr(error, 'strerror', None) or error}", str(path)) from None
     finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _parse(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink()
 
 
 def load(path: str | Path) -> Genotype:
     """Reads and validates a file."""
     path = Path(path)
     try:
-        data = _parse(path)
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
         raise GenotypeError(f"cannot read: {getattr(error, 'strerror', None) or error}", str(path)) from None
+    try:
+        data = _parse(text, _is_json(path))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise GenotypeError(f"not valid YAML: {where}{getattr(error, 'problem', error)}", str(path)) from None
+    except Exception as error:  # json's own, and whatever PyYAML lets through for scalars such as 2024-99-99
+        raise GenotypeError(f"not valid {'JSON' if _is_json(path) else 'YAML'}: {error}", str(path)) from None
     try:
         return from_dict(data)
     except GenotypeError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,15 @@ def check_bool(value: Any, path: str) -> None:
         raise GenotypeError(f"wants true or false, got {value!r}", path)
 
 
+@contextmanager
+def placed(path: str) -> Iterator[None]:
+    """What is wrong inside, such as layers that do not fit their channels, is wrong with `path`."""
+    try:
+        yield
+    except GenotypeError as error:
+        raise GenotypeError(error.message, path) from None
+
+
 @dataclass(frozen=True)
 class StemConv:
     """One convolution of the stem, with what follows it."""
@@ -63,6 +73,8 @@ class StemConv:
         check_choice(self.activation, ACTIVATIONS, "activation")
         if self.kernel % 2 == 0 and self.stride != self.kernel:
             raise GenotypeError(f"an even kernel is a patch: its stride is {self.kernel}, not {self.stride}", "stride")
+        with placed("norm"):
+            self.layers(IMAGE_CHANNELS)
 
     def layers(self, channels: int) -> list[Layer]:
         """The convolution, norm and activation for an input of `channels`."""
@@ -174,6 +186,7 @@ class Head:
         check_bool(self.pool_first, "pool_first")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise GenotypeError(f"wants a probability in [0, 1), got {self.dropout!r}", "dropout")
+        object.__setattr__(self, "dropout", float(self.dropout) + 0.0)  # 0, 0.0 and -0.0 are written alike
         if self.pool_first and self.norm == "batch":
             raise GenotypeError("batch norm cannot follow the pool: one image would leave a single value", "norm")
 
@@ -185,6 +198,6 @@ class Head:
         found.insert(0 if self.pool_first else len(found), GlobalPoolLayer())
         if num_classes:
             if self.dropout:
-                found.append(OpLayer(Dropout(float(self.dropout)), channels))
+                found.append(OpLayer(Dropout(self.dropout), channels))
             found.append(LinearLayer(channels, num_classes))
         return found

@@ -14,11 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import networkx as nx
-
 from ..errors import GenotypeError
 from ..ops.layers import ACTIVATIONS, NORMS, Layer, activation_layer, norm_layer
-from .frame import Downsample, Head, Stem, check_bool, check_choice, check_whole
+from .frame import Downsample, Head, Stem, check_bool, check_choice, check_whole, placed
 from .graph import BlockGraph
 
 
@@ -32,8 +30,6 @@ class SubBlock:
     activation: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.graph, nx.MultiDiGraph):
-            raise GenotypeError(f"wants a networkx.MultiDiGraph, got {type(self.graph).__name__}", "graph")
         try:
             object.__setattr__(self, "graph", BlockGraph.from_networkx(self.graph))
         except GenotypeError as error:
@@ -111,12 +107,20 @@ class Genotype:
             if stage.downsample.kind == "none" and before != stage.width:
                 message = f"without downsampling the width stays {before}, got {stage.width}; use kind 'project'"
                 raise GenotypeError(message, f"stages[{i}].downsample.kind")
+            with placed(f"stages[{i}].downsample.kind"):
+                stage.downsample.main(before, stage.width)
             for j, k, subblock in stage.subblocks:
+                path = f"stages[{i}].blocks[{j}].subblocks[{k}]"
+                inside = stage.downsample.kind == "pool" and j == k == 0  # downsampling behind the norm
+                with placed(f"{path}.norm"):
+                    subblock.frame(before if inside else stage.width, stage.width)
                 try:
                     subblock.graph.infer(stage.width)
                 except GenotypeError as error:
-                    raise error.under(f"stages[{i}].blocks[{j}].subblocks[{k}].graph") from None
+                    raise error.under(f"{path}.graph") from None
             before = stage.width
+        with placed("head.norm"):
+            self.head.layers(before, num_classes=0)
 
     @cached_property
     def key(self) -> str:

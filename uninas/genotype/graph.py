@@ -17,13 +17,15 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import networkx as nx
-from torch import nn
+from torch import fx
 
 from ..errors import GenotypeError
 from ..ops import Op, Size, Value, make
 from .canonical import canonical_order
 
 INPUT, OUTPUT = "input", "output"
+TAKEN_IDS = frozenset(dir(fx.GraphModule)) | {"meta", "shape_env", "training"}
+"""Names that a compiled graph, an fx.GraphModule, needs for itself."""
 
 
 class Ref(NamedTuple):
@@ -43,17 +45,40 @@ class Cost(NamedTuple):
     macs: int
 
 
-def _frozen(*_: Any, **__: Any) -> Any:
+def _refuse(*_: Any, **__: Any) -> Any:
     raise nx.NetworkXError("a block graph is frozen; edit graph.copy() and pass it to BlockGraph.from_networkx")
 
 
-class BlockGraph(nx.MultiDiGraph):
-    """An immutable, validated block graph. Build one with `GraphBuilder`, `from_networkx` or `from_sources`."""
+_MUTATORS = (
+    *("add_node", "add_nodes_from", "remove_node", "remove_nodes_from", "clear", "clear_edges", "update"),
+    *("add_edge", "add_edges_from", "add_weighted_edges_from", "remove_edge", "remove_edges_from"),
+)
 
-    ops: dict[str, Op]
+
+class _Data(dict):
+    """The data of a node or an edge: read-only; a deep copy or a pickle of it is a plain dict."""
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple:
+        return dict, (dict(self),)
+
+
+class BlockGraph(nx.MultiDiGraph):
+    """An immutable, validated block graph. Build one with `GraphBuilder`, `from_networkx` or `from_sources`.
+
+    `BlockGraph()` without arguments is what networkx makes for itself (in `reverse` or `relabel_nodes`): an empty graph
+    to be filled and given to `from_networkx`.
+    """
+
+    ops: Mapping[str, Op]
     """The operation of every node but input and output, in file order."""
-    sources: dict[str, tuple[Ref, ...]]
+    sources: Mapping[str, tuple[Ref, ...]]
     """What feeds every node but input, in input-port order."""
+    _values: dict[int, Mapping[Ref, Value]]
+    _costs: dict[tuple[int, Size], Cost]
+    _node: dict[str, dict[str, Any]]  # networkx's own
+    _succ: dict[str, dict[str, dict[int, dict[str, Any]]]]
 
     @classmethod
     def from_sources(cls, ops: Mapping[str, Op], sources: Mapping[str, Sequence[Ref]]) -> BlockGraph:
@@ -63,53 +88,56 @@ class BlockGraph(nx.MultiDiGraph):
             GenotypeError: bad ids, dangling references, a wrong number of inputs, a cycle.
         """
         self = cls()
-        self.ops = dict(ops)
-        self.sources = {node: tuple(sources.get(node, ())) for node in (*ops, OUTPUT)}
+        self.ops = MappingProxyType(dict(ops))
+        self.sources = MappingProxyType({node: tuple(sources.get(node, ())) for node in (*ops, OUTPUT)})
         _check_wiring(self.ops, self.sources)
         self._fill()
-        self._values: dict[int, dict[Ref, Value]] = {}
-        self._costs: dict[tuple[int, Size], Cost] = {}
-        _ = self.order  # finds cycles
+        self._values, self._costs = {}, {}
+        _ = self.flow_order  # finds cycles
         return self
 
     @classmethod
     def from_networkx(cls, graph: nx.MultiDiGraph) -> BlockGraph:
         """A graph from any MultiDiGraph with the node and edge data described at the top of this file."""
-        if isinstance(graph, BlockGraph):
+        if isinstance(graph, BlockGraph) and "ops" in vars(graph):
             return graph
+        if not isinstance(graph, nx.MultiDiGraph):
+            raise GenotypeError(f"wants a networkx.MultiDiGraph, got {type(graph).__name__}")
+        if graph.has_node(INPUT) and graph.in_degree(INPUT):
+            raise GenotypeError("nothing may feed the input", f"nodes.{INPUT}")
         ops: dict[str, Op] = {}
-        sources: dict[str, list[Ref]] = {}
-        for index, (node, data) in enumerate(graph.nodes(data=True)):
-            data = dict(data)
-            name = data.pop("op", None)
-            if node not in (INPUT, OUTPUT):
+        sources: dict[str, tuple[Ref, ...]] = {}
+        for node, data in graph.nodes(data=True):
+            if node == INPUT:
+                continue
+            path = OUTPUT if node == OUTPUT else f"nodes[{len(ops)}]"
+            commutative = False
+            if node != OUTPUT:
+                attributes = {key: value for key, value in data.items() if key != "op"}
                 try:
-                    ops[node] = make(name, data)
+                    ops[node] = make(data.get("op"), attributes)  # type: ignore[arg-type]
                 except GenotypeError as error:
-                    raise error.under(f"nodes[{index}]") from None
-            incoming = sorted(graph.in_edges(node, data=True), key=lambda edge: edge[2].get("in_port", 0))
-            sources[node] = [Ref(producer, edge.get("out_port", 0)) for producer, _, edge in incoming]
-            ports = [edge.get("in_port", 0) for _, _, edge in incoming]
-            ordered = node in ops and not ops[node].commutative
-            if ordered and ports != list(range(len(ports))):
-                raise GenotypeError(f"input ports of {node!r} should be 0, 1, ..., got {ports}", f"nodes[{index}].inputs")
-        if graph.in_edges(INPUT):
-            raise GenotypeError("nothing may feed the input", "nodes.input")
-        sources.pop(INPUT, None)
+                    raise error.under(path) from None
+                commutative = ops[node].commutative
+            sources[node] = _incoming(graph, node, path, commutative)
         return cls.from_sources(ops, sources)
 
     def _fill(self) -> None:
-        """Writes the networkx side, once; node data becomes read-only."""
-        for node in (INPUT, *self.ops, OUTPUT):
-            data = {"op": node} if node not in self.ops else {"op": self.ops[node].name, **self.ops[node].attributes()}
-            nx.MultiDiGraph.add_node(self, node, **data)
-            self._node[node] = MappingProxyType(self._node[node])
+        """Writes the networkx side, once; from then on it is read-only."""
+        self.add_node(INPUT, op=INPUT)
+        for node, op in self.ops.items():
+            self.add_node(node, op=op.name, **op.attributes())
+        self.add_node(OUTPUT, op=OUTPUT)
         for node, refs in self.sources.items():
             commutative = node in self.ops and self.ops[node].commutative
             for port, ref in enumerate(refs):
-                in_port = 0 if commutative else port
-                nx.MultiDiGraph.add_edge(self, ref.node, node, out_port=ref.port, in_port=in_port)
-        self.frozen = True  # what networkx.is_frozen asks for
+                self.add_edge(ref.node, node, out_port=ref.port, in_port=0 if commutative else port)
+        for node, data in self._node.items():
+            self._node[node] = _Data(data)
+        for consumers in self._succ.values():
+            for edges in consumers.values():  # shared with the other direction, self._pred
+                edges.update({key: _Data(data) for key, data in edges.items()})
+        vars(self).update(dict.fromkeys(_MUTATORS, _refuse), frozen=True)  # what networkx.freeze does
 
     def copy(self, as_view: bool = False) -> nx.MultiDiGraph:
         """A plain, editable networkx copy."""
@@ -119,7 +147,7 @@ class BlockGraph(nx.MultiDiGraph):
         return plain
 
     @cached_property
-    def order(self) -> tuple[str, ...]:
+    def flow_order(self) -> tuple[str, ...]:
         """All operation nodes, producers first; among the ready ones, in file order."""
         waiting = {node: {ref.node for ref in refs} - {INPUT} for node, refs in self.sources.items() if node != OUTPUT}
         consumers: dict[str, list[str]] = {}
@@ -135,7 +163,8 @@ class BlockGraph(nx.MultiDiGraph):
                     order.append(consumer)
         if len(order) < len(waiting):
             stuck = [node for node in waiting if missing[node]]
-            raise GenotypeError(f"these nodes feed each other in a cycle: {' -> '.join(_cycle(stuck, waiting))}", "nodes")
+            cycle = " -> ".join(_cycle(stuck, waiting))
+            raise GenotypeError(f"these nodes feed each other in a cycle: {cycle}", "nodes")
         return tuple(order)
 
     @cached_property
@@ -176,7 +205,7 @@ class BlockGraph(nx.MultiDiGraph):
         ordered = nx.lexicographical_topological_sort(graph, key=rank.__getitem__)
         return tuple(node for node in ordered if node in self.ops)
 
-    def infer(self, channels: int) -> dict[Ref, Value]:
+    def infer(self, channels: int) -> Mapping[Ref, Value]:
         """The value at every port for an input of `channels` channels on the full grid.
 
         Raises:
@@ -186,7 +215,7 @@ class BlockGraph(nx.MultiDiGraph):
         if channels in self._values:
             return self._values[channels]
         values = {Ref(INPUT): Value(channels)}
-        for node in self.order:
+        for node in self.flow_order:
             try:
                 outputs = self.ops[node].infer(tuple(values[ref] for ref in self.sources[node]))
             except GenotypeError as error:
@@ -195,8 +224,8 @@ class BlockGraph(nx.MultiDiGraph):
         result = values[self.sources[OUTPUT][0]]
         if result != values[Ref(INPUT)]:
             raise GenotypeError(f"the graph gives {result}, but {values[Ref(INPUT)]} went in", "output")
-        self._values[channels] = values
-        return values
+        self._values[channels] = MappingProxyType(values)
+        return self._values[channels]
 
     def inputs_of(self, node: str, channels: int) -> tuple[Value, ...]:
         """The values that go into `node` when `channels` channels go into the graph."""
@@ -205,7 +234,7 @@ class BlockGraph(nx.MultiDiGraph):
 
     def node_costs(self, channels: int, size: Size) -> dict[str, Cost]:
         """Cost of every live node for a width and an H x W."""
-        inputs = {node: self.inputs_of(node, channels) for node in self.order if node in self.live}
+        inputs = {node: self.inputs_of(node, channels) for node in self.flow_order if node in self.live}
         return {n: Cost(self.ops[n].parameters(i), self.ops[n].macs(i, size)) for n, i in inputs.items()}
 
     def cost(self, channels: int, size: Size) -> Cost:
@@ -220,22 +249,35 @@ class BlockGraph(nx.MultiDiGraph):
         return f"nodes[{list(self.ops).index(node)}]"
 
     def __reduce__(self) -> tuple:
-        return BlockGraph.from_sources, (self.ops, self.sources)
+        return BlockGraph.from_sources, (dict(self.ops), dict(self.sources))
 
     def __deepcopy__(self, memo: dict) -> BlockGraph:
         return self
 
-    add_node = add_nodes_from = remove_node = remove_nodes_from = _frozen  # type: ignore[assignment]
-    add_edge = add_edges_from = add_weighted_edges_from = remove_edge = remove_edges_from = _frozen  # type: ignore[assignment]
-    clear = clear_edges = update = _frozen  # type: ignore[assignment]
+
+def _incoming(graph: nx.MultiDiGraph, node: Any, path: str, commutative: bool) -> tuple[Ref, ...]:
+    """What feeds `node`, in input-port order."""
+    where = path if node == OUTPUT else f"{path}.inputs"
+    edges = [
+        (edge.get("in_port", 0), Ref(producer, edge.get("out_port", 0)))
+        for producer, _, edge in graph.in_edges(node, data=True)
+    ]
+    for in_port, ref in edges:
+        if type(in_port) is not int or type(ref.port) is not int:
+            raise GenotypeError(f"ports are whole numbers, got {ref.port!r} -> {in_port!r} from {ref.node!r}", where)
+    edges.sort(key=lambda edge: edge[0])
+    ports = [in_port for in_port, _ in edges]
+    if not commutative and ports != list(range(len(ports))):
+        raise GenotypeError(f"input ports of {node!r} should be 0, 1, ..., got {ports}", where)
+    return tuple(ref for _, ref in edges)
 
 
 def _check_wiring(ops: Mapping[str, Op], sources: Mapping[str, tuple[Ref, ...]]) -> None:
     """Ids, references and numbers of inputs."""
+    for index, node in enumerate(ops):
+        _check_id(node, f"nodes[{index}].id")
     for index, (node, refs) in enumerate(sources.items()):
         path = OUTPUT if node == OUTPUT else f"nodes[{index}]"
-        if node != OUTPUT:
-            _check_id(node, f"{path}.id")
         for position, ref in enumerate(refs):
             where = path if node == OUTPUT else f"{path}.inputs[{position}]"
             if ref.node != INPUT and ref.node not in ops:
@@ -253,10 +295,11 @@ def _check_wiring(ops: Mapping[str, Op], sources: Mapping[str, tuple[Ref, ...]])
 def _check_id(node: str, path: str) -> None:
     if node in (INPUT, OUTPUT):
         raise GenotypeError(f"{node!r} is the name of the graph's own {node}", path)
-    if not isinstance(node, str) or not node.isidentifier() or keyword.iskeyword(node) or node.startswith("_"):
+    plain = isinstance(node, str) and node.isidentifier() and node.isascii()  # Python folds other letters: ﬁ is fi
+    if not plain or keyword.iskeyword(node) or node.startswith("_"):
         raise GenotypeError(f"an id is a Python identifier such as 'conv_2', got {node!r}", path)
-    if hasattr(nn.Module, node) or node in ("graph", "code", "training"):
-        raise GenotypeError(f"{node!r} is taken by torch.nn.Module; write {node + '_1'!r}", path)
+    if node in TAKEN_IDS:
+        raise GenotypeError(f"{node!r} is taken by torch.fx.GraphModule; write {node + '_1'!r}", path)
 
 
 def _cycle(stuck: Iterable[str], waiting: Mapping[str, set[str]]) -> list[str]:
@@ -305,7 +348,7 @@ class GraphBuilder:
 
 def fresh_id(name: str, taken: Iterable[str]) -> str:
     """`name`, or `name_2`, `name_3`, ...: the first that is not taken."""
-    if name not in taken and not hasattr(nn.Module, name):
+    if name not in taken and name not in TAKEN_IDS:
         return name
     number = 2
     while f"{name}_{number}" in taken:

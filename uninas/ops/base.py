@@ -14,6 +14,8 @@ Defining the class registers it; nothing else in the package has to change.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -28,11 +30,18 @@ from .value import Grid, Size, Value
 REGISTRY: dict[str, type[Op]] = {}
 ALL_GRIDS = (Grid.FULL, Grid.POINT, Grid.PAIR)
 Values = tuple[Value, ...]
+_RATIO = re.compile(r"\d{1,9}([./]\d{1,9})?")
 
 
-def attribute(default: Any, *, choices: Sequence[Any] | None = None, minimum: float | None = None) -> Any:
-    """A dataclass field that `Op` checks: its value is one of `choices`, or a number >= `minimum`."""
-    return field(default=default, metadata={"choices": choices, "minimum": minimum})
+def attribute(
+    default: Any,
+    *,
+    choices: Sequence[Any] | None = None,
+    minimum: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A dataclass field that `Op` checks: its value is one of `choices`, or a number >= `minimum` and < `below`."""
+    return field(default=default, metadata={"choices": choices, "minimum": minimum, "below": below})
 
 
 @dataclass(frozen=True)
@@ -125,25 +134,29 @@ def _checked(op: str, spec: Any, value: Any) -> Any:
     kind = type(spec.default)
     if kind is Fraction:
         value = parse_ratio(value, spec.name)
-    elif kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+    elif kind is float and type(value) in (int, float):
+        if not abs(value) <= sys.float_info.max:
+            raise GenotypeError(f"{op} wants a finite number", spec.name)
+        value = float(value) + 0.0  # -0.0 is 0.0: equal operations are written alike
     if type(value) is not kind:
         raise GenotypeError(f"{op} wants {kind.__name__}, got {value!r}", spec.name)
-    choices, minimum = spec.metadata["choices"], spec.metadata["minimum"]
+    choices, minimum, below = (spec.metadata[key] for key in ("choices", "minimum", "below"))
     if choices is not None and value not in choices:
         raise GenotypeError(f"{op} has no {value}; choose from: {', '.join(map(str, choices))}", spec.name)
     if minimum is not None and not value >= minimum:
         raise GenotypeError(f"{op} wants at least {minimum}, got {value}", spec.name)
+    if below is not None and not value < below:
+        raise GenotypeError(f"{op} wants less than {below}, got {value}", spec.name)
     return value
 
 
 def parse_ratio(value: Any, name: str) -> Fraction:
     """A width ratio from a file: `4`, `"1/4"`, or `0.25`."""
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or (isinstance(value, str) and not _RATIO.fullmatch(value)):
             raise ValueError
         return Fraction(value)
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         raise GenotypeError(f"a width ratio is written like 4 or 1/4, got {value!r}", name) from None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -82,10 +83,17 @@ class HalvingPool:
 
 @dataclass(frozen=True)
 class OpLayer:
-    """A one-input operation of the alphabet on `channels` channels of the full grid."""
+    """A one-input operation of the alphabet on `channels` channels of the full grid.
+
+    Raises:
+        GenotypeError: the operation is not defined for so many channels.
+    """
 
     op: Op
     channels: int
+
+    def __post_init__(self) -> None:
+        self.op.infer((Value(self.channels),))
 
     def out_size(self, size: Size) -> Size:
         return size
@@ -97,9 +105,7 @@ class OpLayer:
         return self.op.macs((Value(self.channels),), size)
 
     def build(self) -> nn.Module:
-        values = (Value(self.channels),)
-        self.op.infer(values)
-        return self.op.build(values)
+        return self.op.build((Value(self.channels),))
 
 
 @dataclass(frozen=True)
@@ -146,11 +152,13 @@ class LinearLayer:
         return PointLinear(self.in_features, self.out_features)
 
 
+@lru_cache(maxsize=1024)  # costs ask for the same few thousands of times
 def norm_layer(name: str, channels: int) -> OpLayer:
     """The norm that frames call `batch`, `layer`, `group` or `rms`."""
     return OpLayer(make(NORMS[name]), channels)
 
 
+@lru_cache(maxsize=1024)
 def activation_layer(name: str, channels: int) -> OpLayer:
     """An activation of ACTIVATIONS."""
     return OpLayer(make(name), channels)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..errors import GenotypeError
 from .base import Op, Values, attribute
 from .value import Grid
 
@@ -32,12 +31,7 @@ class Dropout(Op):
     """Zeroes entries with probability p while training."""
 
     name = "dropout"
-    p: float = attribute(0.5, minimum=0.0)
-
-    def shape(self, inputs: Values) -> Values:
-        if self.p >= 1:
-            raise GenotypeError(f"dropout wants a probability below 1, got {self.p}", "p")
-        return inputs
+    p: float = attribute(0.5, minimum=0.0, below=1.0)
 
     def build(self, inputs: Values) -> nn.Module:
         return nn.Dropout(self.p)
