@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ..errors import GenotypeError
 from ..genotype import Block, BlockGraph, GraphBuilder, Ref, SubBlock
 from ..genotype.frame import check_whole
 
@@ -12,14 +13,15 @@ HEAD_WIDTH = 32
 """Channels of an attention head, as in the paper."""
 
 
-def heads_for(width: int, head_width: int = HEAD_WIDTH) -> int:
+def heads_for(width: int, head_width: float = HEAD_WIDTH) -> int:
     """The number of heads nearest to `width / head_width` that divides the width.
 
     Raises:
-        GenotypeError: `width` or `head_width` is not a whole number of at least 1.
+        GenotypeError: `width` is not a whole number of at least 1, or `head_width` is not positive.
     """
     check_whole(width, "width")
-    check_whole(head_width, "head_width")
+    if not head_width > 0:
+        raise GenotypeError(f"wants a positive number, got {head_width!r}", "head_width")
     return min((n for n in range(1, width + 1) if width % n == 0), key=lambda n: (abs(n - width / head_width), n))
 
 
