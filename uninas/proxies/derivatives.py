@@ -42,8 +42,11 @@ def derivative(module: nn.Module, name: str, args: tuple, kwargs: dict, out: Ten
     """
     # Dispatch on the forward that is inherited, not on the class: a subclass that overrides it computes another thing.
     formula = _FORMULAS.get(type(module).forward)
-    if formula is not None and len(args) == 1 and not kwargs and args[0].dim() == out.dim():
-        return formula(module, name, args[0].detach(), out)
+    if len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and args[0].dim() == out.dim():
+        if formula is not None:
+            return formula(module, name, args[0].detach(), out)
+        if isinstance(module, nn.LayerNorm) and (found := _norm_over_channels(module, name, args[0].detach(), out)):
+            return found
     return _forward_mode(module, name, args, kwargs)
 
 
@@ -105,6 +108,18 @@ def _layer_norm(module: nn.LayerNorm, name: str, x: Tensor, out: Tensor) -> Deri
         return Derivative(index, out.new_ones(()))
     variance, mean = torch.var_mean(x, dim=list(range(-dims, 0)), correction=0, keepdim=True)
     return Derivative(index, (x[index] - mean) * torch.rsqrt(variance + module.eps))
+
+
+def _norm_over_channels(module: nn.LayerNorm, name: str, x: Tensor, out: Tensor) -> Derivative | None:
+    """For the layer norms over dimension 1 that networks define; None if this is something else."""
+    if x.dim() < 3 or module.normalized_shape != x.shape[1:2]:
+        return None
+    values = F.layer_norm(x.movedim(1, -1), module.normalized_shape, eps=module.eps)[..., :1].movedim(-1, 1)
+    index = (slice(None), _FIRST)
+    scale, shift = module.weight[0], 0 if module.bias is None else module.bias[0]
+    if not torch.allclose(scale * values + shift, out[index], rtol=1e-4, atol=1e-4):
+        return None
+    return Derivative(index, out.new_ones(()) if name == "bias" else values.clone())
 
 
 def _group_norm(module: nn.GroupNorm, name: str, x: Tensor, out: Tensor) -> Derivative:
