@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -19,6 +20,8 @@ from rich.table import Table
 from . import __version__, blocks
 from .errors import GenotypeError, SpaceError, UninasError
 from .genotype import Genotype, cost
+from .report.progress import SearchBar, summary_lines
+from .search.config import SearchConfig
 from .units import format_count, parse_count, parse_size
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -38,9 +41,18 @@ def _option(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
     return parser
 
 
+def _default(name: str) -> Any:
+    """The default of a search setting."""
+    return SearchConfig.model_fields[name].default
+
+
+_DEFAULT_SIZE = str(_default("proxy_size"))
+
 GenotypeArgument = Annotated[str, typer.Argument(metavar="GENOTYPE", help="A file, or the name of a known network.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-InputSize = Annotated[Any, typer.Option(parser=_option(parse_size), metavar="SIZE", help="Image side, or HEIGHTxWIDTH, in pixels.")]
+InputSize = Annotated[
+    Any, typer.Option(parser=_option(parse_size), metavar="SIZE", help="Image side, or HEIGHTxWIDTH, in pixels.")
+]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
 
@@ -113,6 +125,112 @@ def cost_command(
 
 
 @app.command()
+def search(
+    max_params: Annotated[
+        Any, typer.Option(parser=_option(parse_count), metavar="COUNT", help="Most parameters, such as 30M.")
+    ] = None,
+    min_params: Annotated[
+        Any, typer.Option(parser=_option(parse_count), metavar="COUNT", help="Fewest parameters.")
+    ] = None,
+    max_macs: Annotated[
+        Any, typer.Option(parser=_option(parse_count), metavar="COUNT", help="Most multiply-adds, such as 5G.")
+    ] = None,
+    space: Annotated[str, typer.Option(help="Search space: a name in spaces/, or a file.")] = "uninas",
+    start: Annotated[str, typer.Option(help="Where to begin: a start of the space, or a genotype file.")] = "coatnet",
+    strategy: Annotated[str, typer.Option(help="walk (accept by proxy) or random (the baseline).")] = "walk",
+    proxy: Annotated[str, typer.Option(help="Training-free score that guides the search.")] = "vkdnw",
+    iterations: Annotated[int, typer.Option(min=1, help="Candidates to evaluate.")] = _default("iterations"),
+    seed: Annotated[int, typer.Option(help="The same seed gives the same study.")] = 0,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder of the study; default: runs/DATE-TIME.")
+    ] = None,
+    input_size: InputSize = "224",
+    proxy_size: Annotated[
+        Any, typer.Option(parser=_option(parse_size), metavar="SIZE", help="Side of the noise images of a score.")
+    ] = _DEFAULT_SIZE,
+    proxy_batch: Annotated[int, typer.Option(min=1, help="Noise images of a score.")] = _default("proxy_batch"),
+    proxy_classes: Annotated[int, typer.Option(min=2, help="Classes of scored networks.")] = _default("proxy_classes"),
+    repeats: Annotated[int, typer.Option(min=1, help="Initialisations for a first look.")] = _default("repeats"),
+    max_repeats: Annotated[
+        int, typer.Option(min=1, help="Initialisations at most, where a decision is close.")
+    ] = _default("max_repeats"),
+    threads: Threads = 2,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --out.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the study in --out.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Searches a backbone: walks the space from a start, guided by a training-free proxy, within limits on cost.
+
+    Writes study.sqlite (every candidate), best.yaml (the network found) and summary.json in --out. The best network's
+    score is measured anew, on seeds that the search never used.
+    """
+    from .search.run import search as run_search
+
+    settings = {
+        "out": out_folder or Path("runs", time.strftime("%Y-%m-%d-%H%M%S")),
+        "max_params": max_params,
+        "min_params": min_params,
+        "max_macs": max_macs,
+        "space": space,
+        "start": start,
+        "strategy": strategy,
+        "proxy": proxy,
+        "iterations": iterations,
+        "seed": seed,
+        "input_size": input_size,
+        "proxy_size": proxy_size,
+        "proxy_batch": proxy_batch,
+        "proxy_classes": proxy_classes,
+        "repeats": repeats,
+        "max_repeats": max_repeats,
+        "threads": threads,
+        "resume": resume,
+        "force": force,
+    }
+    config = usage(lambda: SearchConfig.parse(settings))
+    with SearchBar(err) as bar:
+        summary = run_search(config, bar.update)
+    if as_json:
+        typer.echo(summary.model_dump_json(indent=1))
+        return
+    for line in summary_lines(summary):
+        typer.echo(line)
+
+
+@app.command()
+def score(
+    genotype: GenotypeArgument,
+    proxy: Annotated[str, typer.Option(help="Names of proxies, separated by commas.")] = "vkdnw",
+    size: Annotated[
+        Any, typer.Option(parser=_option(parse_size), metavar="SIZE", help="Side of the noise images.")
+    ] = _DEFAULT_SIZE,
+    batch: Annotated[int, typer.Option(min=1, help="Noise images.")] = _default("proxy_batch"),
+    classes: Annotated[int, typer.Option(min=2, help="Classes of the scored network.")] = _default("proxy_classes"),
+    repeats: Annotated[int, typer.Option(min=1, help="Initialisations; 2 or more give a standard error.")] = 3,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same scores.")] = 0,
+    threads: Threads = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Scores a network at initialisation with training-free proxies, on noise."""
+    import torch
+
+    from .report.scores import score_table
+
+    torch.set_num_threads(threads)
+    found = read_genotype(genotype)
+    names = [name.strip() for name in proxy.split(",") if name.strip()]
+    rows = usage(lambda: score_table(found, names, size, batch, classes, repeats, seed))
+    if as_json:
+        print_json({"key": found.key, "scores": rows})
+        return
+    for name, row in rows.items():
+        mean, error = row["mean"], row["standard_error"]
+        value = f"{mean:.6g}" if mean is not None else f"no score ({row['failure']})"
+        spread = f" +- {error:.2g} over {repeats} initialisations" if error is not None else ""
+        typer.echo(f"{name:20} {value}{spread}, {row['seconds']:.2f} s")
+
+
+@app.command()
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="GENOTYPE...", help="Files, or names of known networks.")],
     build: Annotated[bool, typer.Option("--build", help="Also build, run one image, and compare the counts.")] = False,
@@ -153,6 +271,14 @@ def fail(error: Exception, code: int) -> int:
     """Prints an error in one line (or a line each) and returns the exit code."""
     err.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
     return code
+
+
+def usage(parse: Callable[[], Any]) -> Any:
+    """The result of `parse`; what it refuses is wrong usage, exit code 2."""
+    try:
+        return parse()
+    except UninasError as error:
+        raise typer.Exit(fail(error, 2)) from None
 
 
 def run(application: typer.Typer, arguments: list[str] | None = None) -> NoReturn:

@@ -94,9 +94,6 @@ def from_dict(data: Any) -> Genotype:
     if type(version) is not int or version != SCHEMA_VERSION:
         message = f"this uninas reads version {SCHEMA_VERSION}, the file has {version!r}; update uninas or the file"
         raise GenotypeError(message, "schema_version")
-    name = data.get("name")
-    if name is not None and not isinstance(name, str):
-        raise GenotypeError(f"wants text, got {name!r}", "name")
     graphs: dict[str, BlockGraph] = {}
     written = data.get("graphs", {})
     if not isinstance(written, Mapping):
@@ -109,8 +106,9 @@ def from_dict(data: Any) -> Genotype:
         convs = _list(data["stem"]["convs"], "stem.convs")
         stem = _make(Stem, "stem", convs=tuple(_plain(StemConv, c, f"stem.convs[{i}]") for i, c in enumerate(convs)))
     head = _plain(Head, data["head"], "head") if "head" in data else Head()
-    stages = _list(data["stages"], "stages")
-    return Genotype(tuple(_stage(stage, f"stages[{i}]", graphs) for i, stage in enumerate(stages)), stem, head, name)
+    written = _list(data["stages"], "stages")
+    stages = tuple(_stage(stage, f"stages[{i}]", graphs) for i, stage in enumerate(written))
+    return Genotype(stages, stem, head, data.get("name"))
 
 
 def _stage(data: Any, path: str, graphs: Mapping[str, BlockGraph]) -> Stage:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -18,6 +19,9 @@ from ..errors import GenotypeError
 from ..ops.layers import ACTIVATIONS, NORMS, Layer, activation_layer, norm_layer
 from .frame import Downsample, Head, Stem, check_bool, check_choice, check_whole, placed
 from .graph import BlockGraph
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character: no file can hold it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +104,8 @@ class Genotype:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stages", tuple(self.stages))
+        if self.name is not None and (not isinstance(self.name, str) or _SURROGATE.search(self.name)):
+            raise GenotypeError(f"wants text, got {self.name!r}", "name")
         if not self.stages:
             raise GenotypeError("a network needs at least one stage", "stages")
         before = self.stem.width

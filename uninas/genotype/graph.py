@@ -312,10 +312,10 @@ def _cycle(stuck: Iterable[str], waiting: Mapping[str, set[str]]) -> list[str]:
 class GraphBuilder:
     """Writes a graph in the order of its data flow.
 
-        b = GraphBuilder()
-        x = b.add("conv", b.input, ratio=4)
-        x = b.add("gelu", x)
-        graph = b.build(b.add("conv", x, ratio="1/4"))
+    b = GraphBuilder()
+    x = b.add("conv", b.input, ratio=4)
+    x = b.add("gelu", x)
+    graph = b.build(b.add("conv", x, ratio="1/4"))
     """
 
     def __init__(self) -> None:

@@ -34,6 +34,6 @@ def insert_call(before: fx.Node, name: str, child: nn.Module, args: Sequence[Any
 
 
 def as_argument(call: fx.Node) -> fx.Node:
-    """The module that `call` calls, as a value in the graph, in the call's place: order and names of parameters stay."""
+    """The module that `call` calls, as a value in the graph, in the call's place: parameters keep order and names."""
     with call.graph.inserting_before(call):
         return call.graph.get_attr(str(call.target))

@@ -1,8 +1,8 @@
 """Keeps what is constant over positions on one position for as long as it stays so.
 
-    f(upsample(x))             ->  upsample(f(x))           f elementwise
-    multiply(a, upsample(x))   ->  multiply(a, x)           broadcast; the sigmoid runs once a channel
-    add(a, upsample(x))        ->  add(a, x)
+f(upsample(x))             ->  upsample(f(x))           f elementwise
+multiply(a, upsample(x))   ->  multiply(a, x)           broadcast; the sigmoid runs once a channel
+add(a, upsample(x))        ->  add(a, x)
 """
 
 from __future__ import annotations

@@ -1,0 +1,44 @@
+"""Scores of one network over several initialisations, for people and as JSON data."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import Any
+
+import torch
+
+from ..genotype import Genotype
+from ..ops import Size
+from ..search.scoring import Scorer
+
+
+def score_table(
+    genotype: Genotype, names: list[str], size: Size, batch: int, classes: int, repeats: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Mean, standard error and seconds a score for each proxy; the mean is None where a score failed.
+
+    Args:
+        names: of `uninas.proxies.available()`.
+        size: height and width of the noise images.
+        repeats: initialisations, each with its own noise images.
+
+    Raises:
+        ProxyError: an unknown proxy.
+    """
+    rows = {}
+    for name in names:
+        scorer = Scorer(name, size, batch, classes, seed)
+        scores = [scorer.score(genotype, "search", repeat) for repeat in range(repeats)]
+        values = [score.value for score in scores if score.value is not None]
+        complete = len(values) == repeats
+        spread = statistics.stdev(values) / math.sqrt(repeats) if complete and repeats > 1 else None
+        rows[name] = {
+            "mean": statistics.fmean(values) if complete else None,
+            "standard_error": spread,
+            "values": [score.value for score in scores],
+            "failure": next((score.failure for score in scores if score.failure), None),
+            "seconds": statistics.fmean(score.seconds for score in scores),
+            "threads": torch.get_num_threads(),
+        }
+    return rows
