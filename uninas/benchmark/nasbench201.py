@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-import uninas
-
+from .. import resources
 from ..errors import nearest
 from ..genotype import Block, BlockGraph, Genotype, GraphBuilder, Ref, Stage
 from ..genotype.frame import check_whole
@@ -45,14 +43,8 @@ class Space:
 @lru_cache(maxsize=1)
 def space() -> Space:
     """The space of spaces/nasbench201.yaml."""
-    package = Path(uninas.__file__).parent
-    # Inside the package where it is installed from a wheel, beside it in a checkout.
-    for folder in (package, package.parent):
-        path = folder / "spaces" / "nasbench201.yaml"
-        if path.is_file():
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return Space(data["nodes"], data["edges"], Genotype.from_dict(data["network"]))
-    raise BenchmarkError(f"spaces/nasbench201.yaml is not beside {package}: install uninas-toolkit again")
+    data = yaml.safe_load(resources.find("spaces", "nasbench201").read_text(encoding="utf-8"))
+    return Space(data["nodes"], data["edges"], Genotype.from_dict(data["network"]))
 
 
 def nasbench201(arch: str, num_classes: int = 10) -> Genotype:
