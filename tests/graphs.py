@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -114,3 +115,8 @@ def relabelled(graph: BlockGraph, rng: random.Random) -> BlockGraph:
             rng.shuffle(renamed)
         sources[names.get(node, node)] = renamed
     return BlockGraph.from_sources({names[node]: graph.ops[node] for node in order}, sources)
+
+
+def one_graph(graph: object) -> dict[str, Any]:
+    """The data of the shortest file around a graph."""
+    return {"schema_version": 1, "stages": [{"width": WIDTH, "blocks": [{"subblocks": [{"graph": graph}]}]}]}

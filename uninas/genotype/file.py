@@ -38,6 +38,7 @@ from .genotype import Block, Genotype, Stage, SubBlock
 from .graph import INPUT, OUTPUT, BlockGraph, Ref, fresh_id
 
 SCHEMA_VERSION = 1
+_REF = re.compile(r"([^:]*)(?::([0-9]{1,9}))?")
 
 
 def to_dict(genotype: Genotype) -> dict[str, Any]:
@@ -99,6 +100,8 @@ def from_dict(data: Any) -> Genotype:
     if not isinstance(written, Mapping):
         raise GenotypeError(f"wants a mapping from names to graphs, got {type(written).__name__}", "graphs")
     for key, graph in written.items():
+        if not isinstance(key, str):
+            raise GenotypeError(f"the name of a graph is text, got {key!r}", f"graphs.{key}")
         graphs[key] = _graph_from_dict(graph, f"graphs.{key}")
     stem = Stem()
     if "stem" in data:
@@ -176,10 +179,10 @@ def _graph_from_dict(data: Any, path: str) -> BlockGraph:
 
 
 def _ref(text: Any, path: str) -> Ref:
-    node, colon, port = str(text).partition(":")
-    if not isinstance(text, str) or (colon and not port.isdigit()):
+    found = _REF.fullmatch(text) if isinstance(text, str) else None
+    if not found:
         raise GenotypeError(f"an input is written `node` or `node:port`, got {text!r}", path)
-    return Ref(node, int(port) if colon else 0)
+    return Ref(found[1], int(found[2] or 0))
 
 
 def _mapping(data: Any, path: str, known: set[str], needed: set[str]) -> None:
