@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from .config import SearchConfig
 from .constraints import Limits
+from .run import Interrupted, search
 from .space import Space
+from .summary import Progress, Summary
 
-__all__ = ["Limits", "Space"]
+__all__ = ["Interrupted", "Limits", "Progress", "SearchConfig", "Space", "Summary", "search"]

@@ -10,6 +10,7 @@ from ..errors import SpaceError, UninasError
 from ..genotype import Genotype, NetworkCost, cost
 from ..units import format_count, parse_count, parse_size
 
+
 def _count(value: Any) -> int:
     """A whole number as it is, or text such as "30M"."""
     if type(value) is int and value > 0:
@@ -31,7 +32,8 @@ def _size(value: Any) -> Any:
 
 
 Count = Annotated[int, BeforeValidator(_count)]
-InputSize = Annotated[Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]], BeforeValidator(_size)]
+Side = Annotated[int, Field(ge=1)]
+InputSize = Annotated[Side | tuple[Side, Side], BeforeValidator(_size)]
 
 
 class Limits(BaseModel):

@@ -104,7 +104,8 @@ class Space(BaseModel):
             SpaceError: the space has no such start, or the start is not inside the space.
         """
         if name not in self.starts:
-            raise SpaceError(f"space {self.name!r} has no start {name!r}; {nearest(name, self.starts)}{self._hint(name)}")
+            hint = nearest(name, self.starts) + self._hint(name)
+            raise SpaceError(f"space {self.name!r} has no start {name!r}; {hint}")
         start = self.starts[name]
         try:
             genotype = network(

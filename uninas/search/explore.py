@@ -1,0 +1,178 @@
+"""The loop that all strategies share: propose a generation, score it, decide, and store every step.
+
+What happens in a generation depends only on the stored state at its start and on the scores, which depend on nothing
+but the candidates. A search that was killed therefore goes on exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from random import Random
+from statistics import fmean, variance
+from typing import Any, Protocol
+
+from ..errors import SpaceError, StudyError
+from .config import SearchConfig
+from .constraints import Limits
+from .executors import Executor, Task
+from .propose import Proposal
+from .scoring import Phase
+from .space import Space
+from .study import Candidate, Study
+from .summary import Progress
+
+START = 0
+"""Number of the start among the candidates."""
+PATIENCE = 1000
+"""Duplicates in a row after which the neighbourhood counts as exhausted."""
+
+
+@dataclass
+class State:
+    """All that the search carries from one generation to the next."""
+
+    random: list[Any]
+    """State of the random number generator (`Random.getstate`)."""
+    generation: int = 1
+    proposed: bool = False
+    """Whether the candidates of `generation` are in the study."""
+    current: int = START
+    """The candidate that the walk stands at."""
+    used: int = 0
+    """Scores of the current candidate that decisions use so far."""
+    noise: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """Sum of squares and degrees of freedom of scores around the means of their candidates."""
+    duplicates: int = 0
+    rejected: int = 0
+    accepted: int = 0
+    stopped: str | None = None
+    """Why the search ends early."""
+
+    def rng(self) -> Random:
+        """A generator that goes on where the stored one was."""
+        version, words, gauss = self.random
+        rng = Random()
+        rng.setstate((version, tuple(words), gauss))
+        return rng
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of a score between initialisations of one network; 0 while unknown."""
+        squares, freedom = self.noise
+        return math.sqrt(squares / freedom) if freedom else 0.0
+
+
+class Strategy(Protocol):
+    """What distinguishes one search from another."""
+
+    def propose(self, search: Search, rng: Random) -> tuple[Proposal, int]:
+        """A proposal and the number of the candidate it was made from. Raises SpaceError when there is none."""
+        ...
+
+    def decide(self, search: Search, children: Sequence[int]) -> None:
+        """Called when all `children` have their first scores: may ask for more and change `search.state`."""
+        ...
+
+
+@dataclass
+class Search:
+    """A search in progress: what strategies see and use."""
+
+    config: SearchConfig
+    space: Space
+    limits: Limits
+    study: Study
+    executor: Executor
+    state: State
+    notify: Callable[[Progress], None]
+
+    def explore(self, strategy: Strategy) -> None:
+        """Runs the generations that are left."""
+        state = self.state
+        self.score({START: self.config.max_repeats}, "search")
+        if not math.isfinite(self.mean(START)):
+            raise StudyError(f"the start cannot be scored by {self.config.proxy}: {self.study.failure(START)}")
+        if not state.used:
+            state.used, state.noise = self.config.max_repeats, self._noise()
+        while state.proposed or (not state.stopped and self._propose(strategy)):
+            children = self.study.of_generation(state.generation)
+            self.score(dict.fromkeys(children, self.config.repeats), "search")
+            strategy.decide(self, children)
+            state.noise = self._noise()
+            state.generation, state.proposed = state.generation + 1, False
+            self.study.save(asdict(state))
+
+    def _propose(self, strategy: Strategy) -> bool:
+        """Draws a generation and stores it with the state behind it; False when there is none to draw."""
+        state, rng = self.state, self.state.rng()
+        done = self.study.count("scored", "failed")
+        children: dict[str, Candidate] = {}
+        in_a_row = 0
+        while len(children) < min(self.config.generation, self.config.iterations - done) and in_a_row < PATIENCE:
+            try:
+                proposal, parent = strategy.propose(self, rng)
+            except SpaceError as error:
+                state.stopped = str(error)
+                break
+            state.rejected += proposal.rejected
+            genotype = proposal.genotype
+            if genotype.key in children or self.study.find(genotype.key) is not None:
+                state.duplicates, in_a_row = state.duplicates + 1, in_a_row + 1
+                continue
+            in_a_row = 0
+            cost = self.limits.cost(genotype)
+            number = 1 + done + len(children)
+            children[genotype.key] = Candidate(
+                number, genotype, parent, proposal.move, state.generation, cost.params, cost.macs
+            )
+        if in_a_row >= PATIENCE:
+            state.stopped = f"{PATIENCE} proposals in a row had been evaluated before"
+        state.random, state.proposed = list(rng.getstate()), bool(children)
+        self.study.save(asdict(state), children.values())
+        return bool(children)
+
+    def score(self, repeats_of: Mapping[int, int], phase: Phase) -> None:
+        """Sees to it that candidates have so many scores; a candidate that failed gets no more."""
+        wanted = []
+        for number, repeats in repeats_of.items():
+            values = self.study.values(number, phase)
+            if None not in values:
+                wanted += [(number, repeat) for repeat in range(repeats) if repeat >= len(values)]
+        genotypes = {number: self.study.candidate(number).genotype for number, _ in wanted}
+        tasks = [Task(genotypes[number], phase, repeat) for number, repeat in wanted]
+        for done, (index, score) in enumerate(self.executor.run(tasks)):
+            number, repeat = wanted[index]
+            self.study.record(number, phase, repeat, score)
+            self._report(phase, done + 1, len(tasks))
+
+    def mean(self, number: int, used: int | None = None) -> float:
+        """Mean of the first `used` search scores of a candidate; minus infinity when it failed."""
+        values = self.study.values(number, "search")[:used]
+        scores = [value for value in values if value is not None]
+        return fmean(scores) if scores and len(scores) == len(values) else -math.inf
+
+    def _noise(self) -> list[float]:
+        repeated = [values for values in self.study.all_values("search").values() if len(values) > 1]
+        return [sum(variance(v) * (len(v) - 1) for v in repeated), float(sum(len(v) - 1 for v in repeated))]
+
+    def _report(self, phase: Phase, done: int, total: int) -> None:
+        state, search = self.state, phase == "search"
+        self.notify(
+            Progress(
+                phase=phase,
+                done=self.study.count("scored", "failed") if search else done,
+                total=self.config.iterations if search else total,
+                current=finite(self.mean(state.current, state.used or None)),
+                start=finite(self.mean(START)),
+                duplicates=state.duplicates,
+                rejected=state.rejected,
+                failed=self.study.count("failed"),
+            )
+        )
+
+
+def finite(value: float) -> float | None:
+    """The value, or None for an infinite one."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,97 @@
+"""Scores of genotypes by a training-free proxy, each a pure function of (run seed, genotype, phase, repeat).
+
+All candidates see the same noise images in the same repeat; initial weights differ from genotype to genotype. Neither
+the order of scoring nor the process that scores changes a value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .. import proxies
+from ..compiler import build
+from ..errors import ProxyError
+from ..genotype import Genotype
+from ..proxies.vkdnw import vkdnw
+
+Phase = Literal["search", "fresh"]
+"""Scores that decisions are made from, and the final ones on seeds that no decision has seen."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score, or the name of why there is none."""
+
+    seed: int
+    """Of the initial weights."""
+    value: float | None
+    failure: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """How candidates are scored.
+
+    Args:
+        proxy: a name of `uninas.proxies.available()`.
+        size: height and width of the noise images.
+        batch: number of noise images.
+        classes: of the scored networks.
+        seed: of the run.
+    """
+
+    proxy: str
+    size: tuple[int, int]
+    batch: int
+    classes: int
+    seed: int
+
+    def score(self, genotype: Genotype, phase: Phase, repeat: int) -> Score:
+        """Builds the network with the repeat's weights and scores it on the repeat's images."""
+        seed = self.seed_of(genotype, phase, repeat)
+        start = time.perf_counter()
+        value = failure = None
+        try:
+            network = build(genotype, self.classes, seed=seed)
+            value = _value(network, self.proxy, self.images(phase, repeat), seed)
+        except (ProxyError, RuntimeError) as error:  # RuntimeError: out of memory, a factorisation that fails
+            failure = getattr(error, "kind", None) or type(error).__name__
+        return Score(seed, value, failure, time.perf_counter() - start)
+
+    def seed_of(self, genotype: Genotype, phase: Phase, repeat: int) -> int:
+        """Seed of the initial weights."""
+        return derived_seed(self.seed, phase, repeat, genotype.key)
+
+    def images(self, phase: Phase, repeat: int) -> Tensor:
+        """B x 3 x H x W of standard normal noise, the same for all candidates."""
+        return _noise(self.batch, self.size, derived_seed(self.seed, phase, repeat, "images"))
+
+
+def known_proxies() -> list[str]:
+    """Names that a `Scorer` takes."""
+    return proxies.available() if hasattr(proxies, "available") else ["vkdnw"]
+
+
+def _value(network: nn.Module, proxy: str, x: Tensor, seed: int) -> float:
+    if proxy == "vkdnw":
+        return vkdnw(network, x, fisher="theory").score
+    return proxies.score(network, [proxy], x, seed)[proxy]
+
+
+@lru_cache(maxsize=32)
+def _noise(batch: int, size: tuple[int, int], seed: int) -> Tensor:
+    return torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(seed))
+
+
+def derived_seed(*parts: object) -> int:
+    """A seed below 2**63 that depends on all parts and on nothing else."""
+    text = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
