@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,8 @@ def build(name: str, classes: int, size: int) -> nn.Module:
     import timm
 
     torch.manual_seed(0)
-    net = timm.create_model(name, num_classes=classes, **({} if "res" in name else {"img_size": size}))
+    options: dict[str, Any] = {"num_classes": classes} if "res" in name else {"num_classes": classes, "img_size": size}
+    net = timm.create_model(name, **options)
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(module.weight)

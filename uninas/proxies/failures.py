@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from uninas.errors import ProxyError
 
 Kind = Literal[
-    "cannot run", "output shape", "not finite", "zero fisher", "samples mixed", "too few samples",
-    "no gates", "no blocks", "no parameters", "no labels", "not differentiable",
+    "cannot run", "output shape", "not finite", "not differentiable", "no parameters", "no gates", "no blocks",
+    "samples mixed", "samples alike", "too few samples", "zero fisher", "zero gradients", "zero features",
+    "identity block",
 ]  # fmt: skip
 
 
@@ -42,8 +43,11 @@ def logits_of(net: nn.Module, x: Tensor) -> Tensor:
     """
     try:
         logits: Any = net(x)
-    except RuntimeError as error:
-        message = f"the network does not run on an input of shape {tuple(x.shape)} ({x.dtype}, {x.device}): {error}"
+    except ProxyFailure:  # of a hook
+        raise
+    except Exception as error:  # the network is not our code
+        what = f"{type(error).__name__}: {error}"
+        message = f"the network does not run on an input of shape {tuple(x.shape)} ({x.dtype}, {x.device}): {what}"
         raise ProxyFailure("cannot run", message) from error
     if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != len(x) or logits.shape[1] < 2:
         what = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__

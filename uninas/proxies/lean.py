@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from uninas.proxies.state import replaced_forwards
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -30,24 +32,17 @@ def differentiable_attention(*, composite: bool) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
-@contextmanager
-def lean(net: nn.Module) -> Iterator[None]:
+def lean(net: nn.Module) -> AbstractContextManager[None]:
     """Runs the common layers of `net`, which is in eval mode, so that going back through them costs least.
 
     Layers are recognised by the forward that they inherit; those with one of their own are left as they are.
     """
-    changed = []
-    try:
-        for module in net.modules():
-            build = _FORWARDS.get(type(module).forward)
-            forward = build(module) if build is not None and "forward" not in module.__dict__ else None
-            if forward is not None:
-                module.__dict__["forward"] = forward
-                changed.append(module)
-        yield
-    finally:
-        for module in changed:
-            del module.__dict__["forward"]
+
+    def choose(module: nn.Module) -> Forward | None:
+        build = _FORWARDS.get(type(module).forward)
+        return None if build is None else build(module)
+
+    return replaced_forwards(net, choose)
 
 
 def _pointwise(conv: nn.Conv2d) -> Forward | None:
@@ -97,7 +92,7 @@ class _Elementwise(torch.autograd.Function):
         return tangent * ctx.slope
 
 
-_OUT_OF_PLACE: dict[Callable, Callable[[nn.Module], Forward]] = {
+_OUT_OF_PLACE: dict[Callable, Callable[[Any], Forward]] = {
     nn.GELU.forward: lambda m: lambda x: F.gelu(x, approximate=m.approximate),
     nn.SiLU.forward: lambda m: F.silu,
     nn.Hardswish.forward: lambda m: F.hardswish,

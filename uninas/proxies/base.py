@@ -1,0 +1,173 @@
+"""The contract of a proxy: a pure function of (network, input, generator) with a value or a named failure."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uninas.proxies.failures import ProxyFailure, logits_of
+from uninas.proxies.lean import differentiable_attention
+from uninas.proxies.state import Statistics, borrowed
+
+Need = Literal["noise", "images", "labels", "gradients", "gates", "blocks"]
+"""What a proxy looks at. `images` can be noise too, but real ones were used where it was published; `labels` are drawn
+at random unless given."""
+
+
+class Cost(Enum):
+    """What a proxy's computation grows with."""
+
+    COUNT = "no pass, or one of a single image"
+    FORWARD = "forward passes of the batch"
+    BACKWARD = "forward and backward passes of the batch"
+    CLASSES = "one backward pass of the batch a class"
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A training-free score.
+
+    Calling it scores one network: it takes (net, x, generator) and, where its `needs` name them, the keyword arguments
+    `labels` (B integers) and `blocks` (modules; see `blocks.find_blocks`). The network is handed back as it was, and
+    global random state is not touched.
+
+    Attributes:
+        name: as in tables and on the command line.
+        function: the computation; it finds the network in eval mode and may leave it in any state.
+        needs: what it looks at.
+        cost: what its time grows with.
+        higher_is_better: its direction.
+        statistics: what batch norms use: those of the batch, as in training, or the running ones.
+        changes_weights: whether the function works on other weights than it is given.
+        of: another proxy from whose value this one follows; its function then takes (net, that value).
+        description: definition and source.
+    """
+
+    name: str
+    function: Callable[..., float]
+    needs: frozenset[Need]
+    cost: Cost
+    higher_is_better: bool = True
+    statistics: Statistics = "running"
+    changes_weights: bool = False
+    of: Proxy | None = None
+    description: str = field(default="", repr=False)
+
+    def __call__(self, net: nn.Module, x: Tensor, generator: torch.Generator | None = None, **options: Any) -> float:
+        """The score of `net`.
+
+        Args:
+            net: B x C_in x H x W -> B x C logits.
+            x: B x C_in x H x W, of the network's dtype and device.
+            generator: for random labels, signs and weights; without it, a new one with seed 0.
+
+        Raises:
+            ProxyFailure: there is no score; its `kind` says why.
+        """
+        generator = generator or torch.Generator().manual_seed(0)
+        if self.of is not None:
+            return float(self.function(net, self.of(net, x, generator, **options)))
+        options = {name: value for name, value in options.items() if name in self.needs}
+        with borrowed(net, statistics=self.statistics, weights=self.changes_weights):
+            net.requires_grad_("gradients" in self.needs)
+            try:
+                with differentiable_attention(composite=self.cost is Cost.BACKWARD):
+                    value = float(self.function(net, x.detach(), generator, **options))
+            except RuntimeError as error:  # of torch: memory, a decomposition that does not converge...
+                raise ProxyFailure("cannot run", f"{self.name}: {error}") from error
+        if not math.isfinite(value):
+            raise ProxyFailure("not finite", f"{self.name} is {value} for this network and input")
+        return value
+
+
+def proxy(
+    needs: Iterable[Need],
+    cost: Cost,
+    *,
+    name: str | None = None,
+    higher_is_better: bool = True,
+    statistics: Statistics = "running",
+    changes_weights: bool = False,
+) -> Callable[[Callable[..., float]], Proxy]:
+    """Makes a function of (net, x, generator) into a `Proxy` of its name and docstring."""
+
+    def wrap(function: Callable[..., float]) -> Proxy:
+        return Proxy(
+            name or function.__name__,
+            function,
+            frozenset(needs),
+            cost,
+            higher_is_better,
+            statistics,
+            changes_weights,
+            description=inspect.getdoc(function) or "",
+        )
+
+    return wrap
+
+
+def derived(of: Proxy) -> Callable[[Callable[[nn.Module, float], float]], Proxy]:
+    """Makes a function of (net, value of another proxy) into a `Proxy`."""
+
+    def wrap(function: Callable[[nn.Module, float], float]) -> Proxy:
+        return Proxy(function.__name__, function, of.needs, of.cost, of=of, description=inspect.getdoc(function) or "")
+
+    return wrap
+
+
+@dataclass(frozen=True)
+class Score:
+    """What became of one proxy on one network.
+
+    Attributes:
+        value: the score; None if it failed.
+        failure: `kind: what happened`; None if it did not fail.
+        seconds: of wall time.
+    """
+
+    value: float | None
+    failure: str | None
+    seconds: float
+
+
+def weights_of(net: nn.Module) -> list[Tensor]:
+    """Weights of the convolutions and linear layers, shared ones once: what the pruning proxies sum over.
+
+    Raises:
+        ProxyFailure: there are none.
+    """
+    layers = [m for m in net.modules() if isinstance(m, (nn.modules.conv._ConvNd, nn.Linear))]
+    weights = list({id(layer.weight): layer.weight for layer in layers}.values())
+    if not weights:
+        raise ProxyFailure("no parameters", "the network has no convolution or linear layer with a weight")
+    return weights
+
+
+def loss_of(net: nn.Module, x: Tensor, generator: torch.Generator, labels: Tensor | None) -> Tensor:
+    """Mean cross-entropy of the logits against `labels`, or random ones."""
+    logits = logits_of(net, x)
+    if labels is None:
+        labels = torch.randint(logits.shape[1], (len(x),), generator=generator, device=generator.device)
+    return F.cross_entropy(logits, labels.to(x.device))
+
+
+def gradients_of(output: Tensor, inputs: Iterable[Tensor], **options: Any) -> list[Tensor]:
+    """`torch.autograd.grad`, with zeros for what `output` does not depend on.
+
+    Raises:
+        ProxyFailure: the network is not differentiable.
+    """
+    inputs = list(inputs)
+    try:
+        gradients = torch.autograd.grad(output, inputs, allow_unused=True, **options)
+    except RuntimeError as error:
+        raise ProxyFailure("not differentiable", str(error)) from error
+    return [torch.zeros_like(t) if g is None else g for t, g in zip(inputs, gradients, strict=True)]
