@@ -79,7 +79,7 @@ class RelativePositionBias(nn.Module):
     def __init__(self, heads: int, size: int) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(heads, 2 * size - 1, 2 * size - 1))
-        self._kept: tuple[tuple[int, int], Tensor, Tensor] | None = None
+        self._kept: tuple[tuple[int, int, torch.dtype], Tensor, Tensor] | None = None
 
     def forward(self, scores: Tensor | None, reference: Tensor) -> Tensor:
         bias = self._bias(reference.shape[2], reference.shape[3])
@@ -91,8 +91,9 @@ class RelativePositionBias(nn.Module):
         if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or self.table.device.type != "cpu":
             self._kept = None
             return self._expand(height, width)
-        if self._kept is None or self._kept[0] != (height, width) or not torch.equal(self._kept[1], self.table):
-            self._kept = ((height, width), self.table.detach().clone(), self._expand(height, width))
+        what = (height, width, self.table.dtype)
+        if self._kept is None or self._kept[0] != what or not torch.equal(self._kept[1], self.table):
+            self._kept = (what, self.table.detach().clone(), self._expand(height, width))
         return self._kept[2]
 
     def _expand(self, height: int, width: int) -> Tensor:
