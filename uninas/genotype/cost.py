@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..errors import GenotypeError
 from ..ops import Size
 from ..ops.layers import Layer, total
+from .frame import check_whole
 from .genotype import Genotype, Stage
 from .graph import Cost
 
@@ -33,9 +34,10 @@ def cost(genotype: Genotype, input_size: int | Size = 224, num_classes: int = 10
     """Exact cost for an image of `input_size` (one side, or height and width).
 
     Raises:
-        GenotypeError: `input_size` is not a positive size, or too small for the stem.
+        GenotypeError: `input_size` is not a positive size, or too small for the network; `num_classes` is not a count.
     """
     size = _as_size(input_size)
+    check_whole(num_classes, "num_classes", minimum=0)
     parts = [part for _, part, _ in cost_parts(genotype, size, num_classes)]
     return NetworkCost(sum(p.params for p in parts), sum(p.macs for p in parts), size, num_classes)
 
@@ -79,7 +81,7 @@ def _block(stage: Stage, index: int, before: int, size: Size) -> tuple[Cost, Siz
 
 
 def _as_size(value: int | Size) -> Size:
-    size = (value, value) if isinstance(value, int) else tuple(value)
+    size = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(size) != 2 or any(type(side) is not int or side < 1 for side in size):
         raise GenotypeError(f"a size is a positive int or (height, width), got {value!r}", "input_size")
-    return size  # type: ignore[return-value]
+    return size
