@@ -73,7 +73,7 @@ def test_validate_builds_on_request(tiny_file: Path) -> None:
         (["cost", "no_such_net"], ["no_such_net", "coatnet"]),
         (["cost", "coatnet", "--input-size", "big"], ["big", "800x1280"]),
         (["cost", "coatnet", "--input-size", "0"], ["0"]),
-        (["cost", "coatnet", "--num-classes", "-1"], ["-1"]),
+        (["cost", "coatnet", "--num-classes", "-1"], ["num-classes"]),
         (["frobnicate"], ["frobnicate"]),
         (["validate"], ["Missing argument"]),
         (["search", "--max-params", "lots"], ["lots", "30M"]),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from timm.layers.drop import DropPath
 from torch import Tensor, fx, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -33,7 +32,7 @@ class SubBlockModule(nn.Module):
         self.prepare = sequential(main)
         self.graph: fx.GraphModule = lower(sub.graph, width, passes)
         self.residual = sub.residual
-        self.drop_path = DropPath(drop) if drop and sub.residual else nn.Identity()
+        self.drop_path = _drop_path(drop) if sub.residual else nn.Identity()
         self.activation = activation_layer(sub.activation, width).build() if sub.activation else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,6 +40,14 @@ class SubBlockModule(nn.Module):
         if self.residual:
             out = self.shortcut(x) + out
         return self.activation(out)
+
+
+def _drop_path(rate: float) -> nn.Module:
+    if not rate:
+        return nn.Identity()
+    from timm.layers.drop import DropPath  # here, because importing timm takes longer than importing torch
+
+    return DropPath(rate)
 
 
 class BlockModule(nn.Module):
