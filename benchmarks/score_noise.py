@@ -73,7 +73,7 @@ def main() -> None:
         Space.load("uninas"), arguments.start, arguments.networks, arguments.moves, arguments.max_params, arguments.seed
     )
     print(f"{len(networks)} networks of a walk from {arguments.start}, {arguments.seeds} seeds each, 10 classes")
-    print(f"{'batch':>5} {'size':>4} {'seeds':>7} {'networks':>8} {'R(1)':>5} {'R(2)':>5} {'R(4)':>5} {'s':>6} {'R in 4 s':>8}")
+    print("batch size   seeds networks  R(1)  R(2)  R(4)      s R in 4 s")
     for batch, side in SETTINGS:
         scorer = Scorer("vkdnw", (side, side), batch, 10, arguments.seed)
         within, between, seconds, failed = measure(networks, scorer, arguments.seeds, arguments.workers)
@@ -84,7 +84,8 @@ def main() -> None:
         cells = " ".join(f"{reliability(n):5.2f}" for n in (1, 2, 4))
         note = f"   ({failed} networks could not be scored)" if failed else ""
         in_budget = reliability(max(BUDGET / seconds, 1e-9))
-        print(f"{batch:5} {side:4} {within:7.4f} {between:8.4f} {cells} {seconds:6.2f} {in_budget:8.2f}{note}", flush=True)
+        row = f"{batch:5} {side:4} {within:7.4f} {between:8.4f} {cells} {seconds:6.2f} {in_budget:8.2f}{note}"
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ from .config import SearchConfig
 from .constraints import Limits
 from .executors import Executor, Task
 from .propose import Proposal
+from .schema import Candidate
 from .scoring import Phase
 from .space import Space
-from .study import Candidate, Study
+from .study import Study
 from .summary import Progress
 
 START = 0

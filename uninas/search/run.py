@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
-from ..errors import ProxyError, StudyError, UninasError, nearest
+from .. import proxies
+from ..errors import ProxyError, StudyError, UninasError
 from ..genotype import Genotype
 from .config import SearchConfig
 from .constraints import Limits
@@ -16,10 +17,11 @@ from .executors import executor
 from .explore import START, Search, State
 from .finish import finish
 from .fit import fit
-from .scoring import Scorer, derived_seed, known_proxies
+from .schema import FILE, Candidate
+from .scoring import Scorer, derived_seed
 from .space import Space
 from .strategies import STRATEGIES
-from .study import FILE, Candidate, Study
+from .study import Study
 from .summary import Progress, Summary
 
 BEST, SUMMARY = "best.yaml", "summary.json"
@@ -41,15 +43,17 @@ def search(config: SearchConfig, on_progress: Callable[[Progress], None] | None 
         ProxyError: an unknown proxy.
         Interrupted: by KeyboardInterrupt; the study is valid, and the message says how to go on.
     """
-    if config.proxy not in known_proxies():
-        raise ProxyError(f"there is no proxy {config.proxy!r}; {nearest(config.proxy, known_proxies())}")
+    proxy = proxies.get(config.proxy)
+    if not proxy.higher_is_better:
+        raise ProxyError(f"{proxy.name} is lower for better networks; a search maximises its proxy")
     space, limits = Space.load(config.space), config.limits
     asked = _start(config.start, space)
     start = fit(space, asked, limits, Random(derived_seed(config.seed, "fit")))
     with _open(config, config.fingerprint(space, asked.key)) as study:
         state = _state(study, config, start, limits)
-        size = config.proxy_size if isinstance(config.proxy_size, tuple) else (config.proxy_size,) * 2
-        scorer = Scorer(config.proxy, size, config.proxy_batch, config.proxy_classes, config.seed)
+        size = config.proxy_size
+        height, width = (size, size) if isinstance(size, int) else size
+        scorer = Scorer(config.proxy, (height, width), config.proxy_batch, config.proxy_classes, config.seed)
         workers = executor(scorer, config.threads)
         current = Search(config, space, limits, study, workers, state, on_progress or (lambda _: None))
         try:

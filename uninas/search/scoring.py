@@ -13,13 +13,11 @@ from functools import lru_cache
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import proxies
 from ..compiler import build
-from ..errors import ProxyError
 from ..genotype import Genotype
-from ..proxies.vkdnw import vkdnw
 
 Phase = Literal["search", "fresh"]
 """Scores that decisions are made from, and the final ones on seeds that no decision has seen."""
@@ -27,12 +25,13 @@ Phase = Literal["search", "fresh"]
 
 @dataclass(frozen=True)
 class Score:
-    """One score, or the name of why there is none."""
+    """One score, or why there is none."""
 
     seed: int
     """Of the initial weights."""
     value: float | None
     failure: str | None
+    """`kind: what happened`, or None."""
     seconds: float
 
 
@@ -58,13 +57,9 @@ class Scorer:
         """Builds the network with the repeat's weights and scores it on the repeat's images."""
         seed = self.seed_of(genotype, phase, repeat)
         start = time.perf_counter()
-        value = failure = None
-        try:
-            network = build(genotype, self.classes, seed=seed)
-            value = _value(network, self.proxy, self.images(phase, repeat), seed)
-        except (ProxyError, RuntimeError) as error:  # RuntimeError: out of memory, a factorisation that fails
-            failure = getattr(error, "kind", None) or type(error).__name__
-        return Score(seed, value, failure, time.perf_counter() - start)
+        network = build(genotype, self.classes, seed=seed)
+        found = proxies.score(network, [self.proxy], self.images(phase, repeat), seed)[self.proxy]
+        return Score(seed, found.value, found.failure, time.perf_counter() - start)
 
     def seed_of(self, genotype: Genotype, phase: Phase, repeat: int) -> int:
         """Seed of the initial weights."""
@@ -73,17 +68,6 @@ class Scorer:
     def images(self, phase: Phase, repeat: int) -> Tensor:
         """B x 3 x H x W of standard normal noise, the same for all candidates."""
         return _noise(self.batch, self.size, derived_seed(self.seed, phase, repeat, "images"))
-
-
-def known_proxies() -> list[str]:
-    """Names that a `Scorer` takes."""
-    return proxies.available() if hasattr(proxies, "available") else ["vkdnw"]
-
-
-def _value(network: nn.Module, proxy: str, x: Tensor, seed: int) -> float:
-    if proxy == "vkdnw":
-        return vkdnw(network, x, fisher="theory").score
-    return proxies.score(network, [proxy], x, seed)[proxy]
 
 
 @lru_cache(maxsize=32)

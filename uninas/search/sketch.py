@@ -8,7 +8,7 @@ An edge is named by its consumer and position: `("conv_2", 0)` is what feeds the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -43,7 +43,7 @@ class Sketch:
         self.width = width
         self.ops: dict[str, Op] = dict(graph.ops)
         self.sources: dict[str, tuple[Ref, ...]] = dict(graph.sources)
-        self.values: dict[Ref, Value] = graph.infer(width)
+        self.values: Mapping[Ref, Value] = graph.infer(width)
         self.order: tuple[str, ...] = graph.flow_order
 
     def edges(self) -> list[Edge]:

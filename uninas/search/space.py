@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .. import resources
 from ..blocks import BLOCKS, NETWORKS, network
-from ..errors import GenotypeError, SpaceError, nearest
+from ..errors import GenotypeError, SpaceError, UninasError, nearest
 from ..genotype import Block, Genotype
 from ..ops import make
 from .alphabet import Alphabet, Choices
@@ -56,7 +56,7 @@ class Space(BaseModel):
     """Weight of each move; only their proportions matter."""
     attention_stages: frozenset[int]
     """Stages, counted from 1, in which moves may add query-key grids."""
-    limits: SpaceLimits = SpaceLimits()
+    limits: SpaceLimits = Field(default_factory=lambda: SpaceLimits.model_validate({}))
     attempts: int = Field(500, ge=1)
     """Edits that `mutate` tries before it gives up."""
 
@@ -65,10 +65,14 @@ class Space(BaseModel):
         """Reads a space by name or path.
 
         Raises:
-            UninasError: there is no such space.
-            SpaceError: the file is not valid; the message has the file, the path of the key, and valid choices.
+            SpaceError: there is no such space, or the file is not valid; the message has the file, the path of the
+                key, and valid choices.
         """
-        return resources.read(resources.find("spaces", name), cls, SpaceError)
+        try:
+            path = resources.find("spaces", name)
+        except UninasError as error:
+            raise SpaceError(str(error)) from None
+        return resources.read(path, cls, SpaceError)
 
     @classmethod
     def from_dict(cls, data: object) -> Space:

@@ -10,58 +10,17 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import StudyError
 from ..genotype import Genotype
 from .lock import Lock
+from .schema import FILE, SCHEMA, SCHEMA_VERSION, Candidate, differences
 from .scoring import Phase, Score
 
-FILE = "study.sqlite"
-SCHEMA_VERSION = 1
 RECENT = 256
 """Candidates that are kept in memory, about."""
-SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE candidates (
-    id INTEGER PRIMARY KEY,                        -- in the order of proposal; 0 is the start
-    key TEXT NOT NULL UNIQUE,                      -- canonical hash of the genotype
-    genotype TEXT NOT NULL,                        -- JSON in the layout of the genotype file
-    parent INTEGER REFERENCES candidates (id),
-    move TEXT,
-    generation INTEGER NOT NULL,
-    params INTEGER NOT NULL,
-    macs INTEGER NOT NULL,                         -- at the configuration's input_size
-    status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'scored', 'failed')),
-    failure TEXT,                                  -- name of the proxy's failure
-    seconds REAL NOT NULL DEFAULT 0                -- spent on all of its scores
-);
-CREATE TABLE scores (
-    candidate INTEGER NOT NULL REFERENCES candidates (id),
-    phase TEXT NOT NULL,                           -- search, or fresh: the leaders at the end
-    repeat INTEGER NOT NULL,
-    seed TEXT NOT NULL,                            -- of the initial weights
-    value REAL,                                    -- NULL where there is none
-    failure TEXT,
-    seconds REAL NOT NULL,
-    PRIMARY KEY (candidate, phase, repeat)
-);
-"""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A row of `candidates`, without what changes."""
-
-    id: int
-    genotype: Genotype
-    parent: int | None
-    move: str | None
-    generation: int
-    params: int
-    macs: int
 
 
 class Study:
@@ -88,14 +47,15 @@ class Study:
             raise StudyError(f"{folder}: cannot make the folder: {error.strerror}") from None
         lock = Lock(folder)
         try:
-            if path.exists() and not force:
+            if path.exists() and path.stat().st_size and not force:
                 raise StudyError(f"{path}: there is a study already; --resume continues it, --force replaces it")
             with _readable(path):
                 for file in (path, path.with_name(f"{FILE}-journal")):
                     file.unlink(missing_ok=True)
                 study = cls(folder, sqlite3.connect(path, isolation_level=None, timeout=30), lock)
-                study._db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+                study._db.executescript(f"BEGIN; {SCHEMA}")
                 study._set({"schema_version": SCHEMA_VERSION, "config": fingerprint})
+                study._db.execute("COMMIT")
         except StudyError:
             lock.release()
             raise
@@ -109,7 +69,7 @@ class Study:
             StudyError: there is none, the file is not a study, it is in use, or its configuration differs.
         """
         path = folder / FILE
-        if not path.is_file():
+        if not path.is_file() or not path.stat().st_size:
             raise StudyError(f"{path}: there is no study to resume; start it without --resume")
         lock = Lock(folder)
         try:
@@ -256,12 +216,3 @@ def _readable(path: Path) -> Iterator[None]:
         raise StudyError(f"{path}: {error}; is it a study, and is its disk writable and not full?") from None
     except (OSError, json.JSONDecodeError) as error:
         raise StudyError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-
-
-def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(path, old value, new value) wherever two JSON values differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
-    elif old != new:
-        yield path, old, new
