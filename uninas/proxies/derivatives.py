@@ -6,6 +6,7 @@ those slices only. Common layers have a closed formula; every other module is di
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -56,7 +57,9 @@ def _forward_mode(module: nn.Module, name: str, args: tuple, kwargs: dict) -> De
     tangent[(0,) * tangent.dim()] = 1
     args, kwargs = tree_map_only(Tensor, Tensor.detach, (args, kwargs))
     with torch.no_grad(), differentiable_attention(composite=True), forward_ad.dual_level():
-        dual = {name: forward_ad.make_dual(parameter, tangent)}
+        with warnings.catch_warnings():  # torch's own, when it first loads its forward-mode formulas
+            warnings.simplefilter("ignore", FutureWarning)
+            dual = {name: forward_ad.make_dual(parameter, tangent)}
         # Tied copies are left alone: each place where a shared parameter is used has its own derivative.
         out = functional_call(module, dual, args, kwargs, tie_weights=False)
         values = forward_ad.unpack_dual(out).tangent

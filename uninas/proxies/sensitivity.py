@@ -30,7 +30,7 @@ def snip(net: nn.Module, x: Tensor, generator: torch.Generator, labels: Tensor |
     """Sum of |w * dL/dw|. Lee et al., "SNIP", ICLR 2019."""
     weights = weights_of(net)
     gradients = gradients_of(loss_of(net, x, generator, labels), weights)
-    return sum(float((w * g).abs().sum(dtype=torch.float64)) for w, g in zip(weights, gradients, strict=True))
+    return sum(float((w.detach() * g).abs().sum(dtype=torch.float64)) for w, g in zip(weights, gradients, strict=True))
 
 
 @proxy(needs={"images", "labels", "gradients"}, cost=Cost.BACKWARD, statistics="batch")
@@ -45,7 +45,7 @@ def grasp(net: nn.Module, x: Tensor, generator: torch.Generator, labels: Tensor 
     if not product.requires_grad:
         return 0.0  # the loss is linear in the weights: H = 0
     curvatures = gradients_of(product, weights)
-    return -sum(float((w * h).sum(dtype=torch.float64)) for w, h in zip(weights, curvatures, strict=True))
+    return -sum(float((w.detach() * h).sum(dtype=torch.float64)) for w, h in zip(weights, curvatures, strict=True))
 
 
 @proxy(needs={"gradients"}, cost=Cost.BACKWARD, changes_weights=True)
@@ -64,4 +64,4 @@ def synflow(net: nn.Module, x: Tensor, generator: torch.Generator) -> float:
     with replaced_forwards(net, lambda module: (lambda t: t) if isinstance(module, NORMS) else None):
         flow = logits_of(net, ones).sum()
     gradients = gradients_of(flow, weights)
-    return sum(float((w * g).abs().sum()) for w, g in zip(weights, gradients, strict=True))
+    return sum(float((w.detach() * g).abs().sum()) for w, g in zip(weights, gradients, strict=True))
