@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from hypothesis import strategies as st
 
 from uninas import GenotypeError
 from uninas.genotype import (
-    INPUT,
     Block,
     BlockGraph,
     Downsample,
@@ -24,6 +26,16 @@ from uninas.genotype import (
 )
 from uninas.ops import Grid, Op, Value, make
 from uninas.ops.conv import RATIOS
+
+
+def benchmark(name: str) -> ModuleType:
+    """A script of benchmarks/ as a module."""
+    path = Path(__file__).parents[1] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
+
 
 WIDTH = 8
 """Channels at which `random_graph` is valid."""
@@ -101,20 +113,6 @@ def wrap(*written: BlockGraph, width: int = WIDTH, **frame: object) -> Genotype:
     """A network of one stage and one block around graphs, at full resolution: stem conv 1x1, no downsampling."""
     block = Block(tuple(SubBlock(graph, **frame) for graph in written))  # type: ignore[arg-type]
     return Genotype((Stage(width, (block,), Downsample("none")),), Stem((StemConv(width, 1),)))
-
-
-def relabelled(graph: BlockGraph, rng: random.Random) -> BlockGraph:
-    """The same graph with other ids, in another order, and the inputs of commutative merges shuffled."""
-    order = list(graph.ops)
-    rng.shuffle(order)
-    names = {INPUT: INPUT, **{old: f"n{i}" for i, old in enumerate(order)}}
-    sources = {}
-    for node, refs in graph.sources.items():
-        renamed = [Ref(names[ref.node], ref.port) for ref in refs]
-        if node in graph.ops and graph.ops[node].commutative:
-            rng.shuffle(renamed)
-        sources[names.get(node, node)] = renamed
-    return BlockGraph.from_sources({names[node]: graph.ops[node] for node in order}, sources)
 
 
 def one_graph(graph: object) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import networkx as nx
 import pytest
-from graphs import WIDTH, graphs, random_graph, relabelled
+from graphs import WIDTH, benchmark, graphs, random_graph
 from hypothesis import given
 from torch import fx, nn
 
@@ -290,7 +290,7 @@ def test_costs_are_of_live_nodes_only(graph):
 
 def test_relabelling_changes_the_file_order_only():
     graph = random_graph(random.Random(5), 25)
-    other = relabelled(graph, random.Random(0))
+    other = benchmark("canonical_key").disguised(graph, random.Random(0))
     assert tuple(other.ops) != tuple(graph.ops)
     assert other.cost(WIDTH, (5, 7)) == graph.cost(WIDTH, (5, 7))
     assert [str(other.ops[n]) for n in other.canonical_order] == [str(graph.ops[n]) for n in graph.canonical_order]

@@ -8,8 +8,8 @@ tried. The smallest edge list found is the canonical one. (Individualisation and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 Edge = tuple[int, int, int, int]
 """(producer, output port, consumer, input port)"""
@@ -23,6 +23,16 @@ def canonical_order(labels: Sequence[str], edges: Sequence[Edge]) -> tuple[list[
     return _Labelling(labels, edges).run()
 
 
+class _Leaf(NamedTuple):
+    """A complete numbering of the nodes."""
+
+    edges: list[Edge]
+    """In that numbering, sorted."""
+    order: list[int]
+    path: tuple[int, ...]
+    """The nodes that were singled out, in order."""
+
+
 class _Labelling:
     def __init__(self, labels: Sequence[str], edges: Sequence[Edge]) -> None:
         self.size = len(labels)
@@ -34,77 +44,111 @@ class _Labelling:
             code = out * ports + into
             self.neighbours[producer].append((consumer, 2 * code))
             self.neighbours[consumer].append((producer, 2 * code + 1))
-        ranks = {label: rank for rank, label in enumerate(sorted(set(labels)))}
-        self.start = [ranks[label] for label in labels]
-        self.best: list[Edge] | None = None
-        self.best_order: list[int] = []
-        self.automorphisms: list[list[int]] = []
+        # The colour of a node is the number of nodes of smaller colours, so that splitting a colour leaves the others.
+        first_of: dict[str, int] = {}
+        for place, label in enumerate(sorted(labels)):
+            first_of.setdefault(label, place)
+        self.start = [first_of[label] for label in labels]
+        self.first: _Leaf | None = None
+        self.best: _Leaf | None = None
+        self.automorphisms: list[tuple[list[int], list[int]]] = []
+        """Each with its inverse."""
 
     def run(self) -> tuple[list[int], list[Edge]]:
-        self.search(self.refine(self.start), [])
-        return self.best_order, self.best or []
+        self.search(self.refine(self.start, range(self.size)), ())
+        return (self.best.order, self.best.edges) if self.best else ([], [])
 
-    def refine(self, colours: list[int]) -> list[int]:
-        """Splits colours by the colours around them until nothing changes; the numbering depends on structure only."""
-        count = len(set(colours))
-        while True:
-            signatures = [
-                (colours[node], sorted([(colours[other], code) for other, code in self.neighbours[node]]))
-                for node in range(self.size)
-            ]
-            order = sorted(range(self.size), key=signatures.__getitem__)
-            refined = [0] * self.size
-            rank = 0
-            for previous, node in pairwise(order):
-                if signatures[node] != signatures[previous]:
-                    rank += 1
-                refined[node] = rank
-            if rank + 1 == count:
-                return refined
-            colours, count = refined, rank + 1
-
-    def search(self, colours: list[int], singled_out: list[int]) -> None:
-        cell = self.first_ambiguous_cell(colours)
-        if cell is None:
-            self.leaf(colours)
-            return
-        tried: list[int] = []
-        for node in cell:
-            if tried and self.symmetric(node, tried, singled_out):
-                continue
-            split = [2 * colour + 1 for colour in colours]
-            split[node] -= 1
-            self.search(self.refine(split), [*singled_out, node])
-            tried.append(node)
+    def refine(self, colours: list[int], changed: Iterable[int]) -> list[int]:
+        """Splits colours by the colours around them until nothing changes, starting around the `changed` nodes; the
+        numbering depends on structure only."""
+        colours, cells = list(colours), self.cells(colours)
+        while changed:
+            near = {colours[other] for node in changed for other, _ in self.neighbours[node]}
+            split: list[tuple[int, list[list[int]]]] = []
+            for colour in near:
+                if len(cells[colour]) > 1:
+                    groups: dict[tuple, list[int]] = {}
+                    for node in cells[colour]:
+                        around = tuple(sorted([(colours[other], code) for other, code in self.neighbours[node]]))
+                        groups.setdefault(around, []).append(node)
+                    split.append((colour, [groups[around] for around in sorted(groups)]))
+            changed = []
+            for colour, (stays, *moved) in split:
+                cells[colour] = stays
+                colour += len(stays)
+                for group in moved:
+                    cells[colour] = group
+                    changed += group
+                    for node in group:
+                        colours[node] = colour
+                    colour += len(group)
+        return colours
 
     @staticmethod
-    def first_ambiguous_cell(colours: list[int]) -> list[int] | None:
-        cells: dict[int, list[int]] = {}
+    def cells(colours: list[int]) -> dict[int, list[int]]:
+        """The nodes of each colour."""
+        found: dict[int, list[int]] = {}
         for node, colour in enumerate(colours):
-            cells.setdefault(colour, []).append(node)
-        return min(((c, cell) for c, cell in cells.items() if len(cell) > 1), default=(0, None))[1]
+            found.setdefault(colour, []).append(node)
+        return found
 
-    def leaf(self, colours: list[int]) -> None:
-        """Every node has a colour of its own: a complete numbering, to be compared with the best."""
+    def search(self, colours: list[int], path: tuple[int, ...]) -> int:
+        """Looks at every numbering that singles out `path` first; returns how many of those stay as they are next."""
+        ambiguous = [item for item in self.cells(colours).items() if len(item[1]) > 1]
+        if not ambiguous:
+            return self.leaf(colours, path)
+        _, cell = min(ambiguous)
+        if self.are_twins(cell):  # any order of them gives the same
+            return self.search(self.single_out(cell, cell, colours), (*path, *cell))
+        tried: list[int] = []
+        for node in cell:
+            if tried and self.symmetric(node, tried, path):
+                continue
+            stay = self.search(self.single_out([node], cell, colours), (*path, node))
+            if stay < len(path):
+                return stay
+            tried.append(node)
+        return len(path)
+
+    def single_out(self, nodes: list[int], cell: list[int], colours: list[int]) -> list[int]:
+        """Gives each of `nodes` a colour of its own, before that of the rest of their cell, and refines."""
+        colours = list(colours)
+        for node in cell:
+            colours[node] += len(nodes)
+        for place, node in enumerate(nodes):
+            colours[node] += place - len(nodes)
+        return self.refine(colours, nodes)
+
+    def are_twins(self, cell: list[int]) -> bool:
+        """Whether the nodes have the very same neighbours."""
+        expected = sorted(self.neighbours[cell[0]])
+        return all(sorted(self.neighbours[node]) == expected for node in cell[1:])
+
+    def leaf(self, colours: list[int], path: tuple[int, ...]) -> int:
+        """Every node has a colour of its own: a complete numbering. One that equals an earlier one is a symmetry: all
+        that follows the choice where the two paths part would repeat what followed the earlier choice."""
         edges = sorted((colours[a], out, colours[b], into) for a, out, b, into in self.edges)
-        order = sorted(range(self.size), key=colours.__getitem__)
-        if self.best is None or edges < self.best:
-            self.best, self.best_order = edges, order
-        elif edges == self.best:
-            mapping = [0] * self.size
-            for ours, theirs in zip(self.best_order, order):
-                mapping[ours] = theirs
-            self.automorphisms.append(mapping)
+        found = _Leaf(edges, sorted(range(self.size), key=colours.__getitem__), path)
+        for earlier in (self.first, self.best):
+            if earlier is not None and edges == earlier.edges:
+                mapping, inverse = [0] * self.size, [0] * self.size
+                for ours, theirs in zip(earlier.order, found.order):
+                    mapping[ours], inverse[theirs] = theirs, ours
+                self.automorphisms.append((mapping, inverse))
+                return next(i for i, (ours, theirs) in enumerate(zip(earlier.path, path)) if ours != theirs)
+        self.first = self.first or found
+        if self.best is None or edges < self.best.edges:
+            self.best = found
+        return len(path)
 
-    def symmetric(self, node: int, tried: list[int], singled_out: list[int]) -> bool:
-        """Whether a known automorphism that keeps `singled_out` leads from a tried node to this one."""
-        kept = [mapping for mapping in self.automorphisms if all(mapping[v] == v for v in singled_out)]
+    def symmetric(self, node: int, tried: list[int], path: tuple[int, ...]) -> bool:
+        """Whether known automorphisms that keep `path` lead from a tried node to this one."""
+        kept = [pair for pair in self.automorphisms if all(pair[0][v] == v for v in path)]
         orbit, frontier = set(tried), list(tried)
         while frontier:
             current = frontier.pop()
-            for mapping in kept:
-                for other in (mapping[current], mapping.index(current)):
-                    if other not in orbit:
-                        orbit.add(other)
-                        frontier.append(other)
+            for mapping in (direction for pair in kept for direction in pair):
+                if mapping[current] not in orbit:
+                    orbit.add(mapping[current])
+                    frontier.append(mapping[current])
         return node in orbit

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 from torch import nn
@@ -124,9 +124,13 @@ class Op:
         """All attributes by name."""
         return {spec.name: getattr(self, spec.name) for spec in fields(self)}
 
-    def __str__(self) -> str:
+    @cached_property
+    def _text(self) -> str:
         inner = ", ".join(f"{key}={value}" for key, value in self.attributes().items())
         return f"{self.name}({inner})"
+
+    def __str__(self) -> str:
+        return self._text
 
 
 def _checked(op: str, spec: Any, value: Any) -> Any:
