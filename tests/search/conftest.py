@@ -60,8 +60,9 @@ def config(space_file, tmp_path):
         settings = {
             "out": tmp_path / "run",
             "space": str(space_file),
-            "iterations": 10,
-            "generation": 4,
+            "iterations": 6,
+            "generation": 3,
+            "steps": 4,
             "proxy": "naswot",
             "proxy_size": 32,
             "proxy_batch": 4,
