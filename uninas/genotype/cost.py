@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..errors import GenotypeError
 from ..ops import Size
 from ..ops.layers import Layer, total
-from .frame import check_whole
-from .genotype import Genotype, Stage
+from .frame import Downsample, check_whole
+from .genotype import Block, Genotype
 from .graph import Cost
 
 
@@ -48,18 +49,19 @@ def cost_parts(genotype: Genotype, size: Size, num_classes: int) -> Iterator[tup
     yield "stem", Cost(params, macs), size
     before = genotype.stem.width
     for i, stage in enumerate(genotype.stages):
-        for j in range(len(stage.blocks)):
-            found, size = _block(stage, j, before if j == 0 else stage.width, size)
+        downsample: Downsample | None = stage.downsample  # belongs to the first block
+        for j, block in enumerate(stage.blocks):
+            found, size = _block(block, downsample, before, stage.width, size)
             yield f"stages[{i}].blocks[{j}]", found, size
-        before = stage.width
+            downsample, before = None, stage.width
     params, macs, _ = total(genotype.head.layers(before, num_classes), size)
     yield "head", Cost(params, macs), (1, 1)
 
 
-def _block(stage: Stage, index: int, before: int, size: Size) -> tuple[Cost, Size]:
-    """Cost of one block and its output size; the first block of a stage also downsamples."""
+@lru_cache(maxsize=1024)  # blocks are immutable, and a search asks about the same ones again and again
+def _block(block: Block, downsample: Downsample | None, before: int, width: int, size: Size) -> tuple[Cost, Size]:
+    """Cost of one block behind `before` channels and its output size; `downsample` where it is the first of a stage."""
     params = macs = 0
-    width = stage.width
 
     def count(layers: list[Layer], at: Size) -> Size:
         nonlocal params, macs
@@ -67,14 +69,14 @@ def _block(stage: Stage, index: int, before: int, size: Size) -> tuple[Cost, Siz
         params, macs = params + p, macs + m
         return after
 
-    for k, sub in enumerate(stage.blocks[index].subblocks):
-        first = index == 0 and k == 0
-        inside = first and stage.downsample.kind == "pool"  # downsampling behind the norm
+    for k, sub in enumerate(block.subblocks):
+        down = downsample if k == 0 else None
+        inside = down is not None and down.kind == "pool"  # downsampling behind the norm
         count(sub.frame(before if inside else width, width), size)
-        if first:
+        if down is not None:
             if not inside or sub.residual:
-                count(stage.downsample.shortcut(before, width), size)
-            size = count(stage.downsample.main(before, width), size)
+                count(down.shortcut(before, width), size)
+            size = count(down.main(before, width), size)
         graph = sub.graph.cost(width, size)
         params, macs = params + graph.params, macs + graph.macs
     return Cost(params, macs), size

@@ -57,7 +57,7 @@ class SearchConfig(BaseModel):
     """Initialisations with which every candidate is scored first."""
     max_repeats: int = Field(4, ge=1)
     """Initialisations up to which scores are repeated where a decision is close."""
-    leaders: int = Field(5, ge=1)
+    leaders: int = Field(4, ge=1)
     """Candidates that are scored anew at the end."""
     fresh_repeats: int = Field(10, ge=2)
     """Initialisations, never used before, with which leaders and start are scored at the end."""

@@ -22,13 +22,15 @@ def _count(value: Any) -> int:
 
 
 def _size(value: Any) -> Any:
-    """Text such as "224" or "800x1280"; anything else is left to the field's type."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_size(value)
-    except UninasError as error:
-        raise ValueError(str(error)) from None
+    """Text such as "224" or "800x1280", a number, or a pair, of which a square one becomes a number."""
+    if isinstance(value, str):
+        try:
+            value = parse_size(value)
+        except UninasError as error:
+            raise ValueError(str(error)) from None
+    if isinstance(value, (tuple, list)) and len(value) == 2 and value[0] == value[1]:
+        return value[0]
+    return value
 
 
 Count = Annotated[int, BeforeValidator(_count)]

@@ -61,7 +61,7 @@ class GraphMeasure(NamedTuple):
     """matmul2 that some path from a matmul1 reaches without a softmax: its products would grow from block to block."""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def measure_graph(graph: BlockGraph, width: int) -> GraphMeasure:
     """Measures a graph in a stage of `width` channels."""
     values = graph.infer(width)
