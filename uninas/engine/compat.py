@@ -85,11 +85,14 @@ def silence() -> None:
     MMLogger.filter = keeps  # type: ignore[method-assign]
 
 
-def init_distributed(cfg: MutableMapping[str, Any], launcher: str) -> None:
+def init_distributed(cfg: Any, launcher: str) -> None:
     """Prepare `cfg` and the process group for a run over several processes on machines without a GPU.
 
     mmengine sets up CUDA devices whatever the backend. A gloo group that exists before the Runner is built is used
     as it is, and a wrapper without device ids keeps DDP on the CPU. With CUDA nothing is changed.
+
+    Args:
+        cfg: a mapping, such as mmengine's Config; changed in place.
 
     Raises:
         EngineError: the launcher's environment variables are missing, or SLURM was asked for on a CPU.

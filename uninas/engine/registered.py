@@ -6,3 +6,7 @@
 from . import compat
 
 compat.prepare()
+
+from . import backbone, classifier, hooks, images, metrics, optim  # noqa: E402
+
+MODULES = (backbone, classifier, hooks, images, metrics, optim)

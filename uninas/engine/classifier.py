@@ -1,0 +1,69 @@
+"""Image classification as a model of mmengine's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+from timm.data.mixup import Mixup
+from torch import Tensor
+
+from ..compiler import build
+from .errors import EngineError
+
+
+@MODELS.register_module()
+class UniNASClassifier(BaseModel):
+    """A genotype with its head. Parameters are named `backbone.*` and `head.*`.
+
+    Args:
+        backbone: config of a `UniNASBackbone`; its last output goes to the head.
+        num_classes: outputs of the head.
+        label_smoothing: share of the target that is spread over all classes.
+        mixup, cutmix: alphas of the Beta distributions to mix pairs of images from; 0 turns either off.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        num_classes: int,
+        label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        data_preprocessor: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(dict(data_preprocessor) if data_preprocessor else None, dict(init_cfg) if init_cfg else None)
+        self.backbone = MODELS.build(dict(backbone))
+        genotype = self.backbone.genotype
+        if len(self.backbone.stages) != len(genotype.stages):
+            raise EngineError(f"out_indices: a classifier needs the last stage, {len(genotype.stages) - 1}")
+        self.head: Any = build(genotype, num_classes, seed=backbone.get("seed", 0)).head
+        self.label_smoothing = label_smoothing
+        self.mix = None
+        if mixup or cutmix:
+            self.mix = Mixup(mixup, cutmix, label_smoothing=label_smoothing, num_classes=num_classes)
+
+    def forward(self, inputs: Tensor, labels: Tensor | None = None, mode: str = "tensor") -> Any:
+        """Images B x 3 x H x W and labels B -> logits ("tensor"), {"loss"} ("loss") or a dict an image ("predict")."""
+        if mode == "loss":
+            if labels is None:
+                raise EngineError("a loss needs labels")
+            if self.mix is not None:
+                inputs, targets = self.mix(inputs, labels)
+                return {"loss": F.cross_entropy(self.logits(inputs), targets.to(inputs.dtype))}
+            return {"loss": F.cross_entropy(self.logits(inputs), labels, label_smoothing=self.label_smoothing)}
+        logits = self.logits(inputs)
+        if mode == "tensor":
+            return logits
+        if labels is None:
+            return [{"scores": row} for row in logits.softmax(1)]
+        # All that top-k accuracy needs: how many classes are scored above the right one.
+        rank = (logits > logits.gather(1, labels[:, None])).sum(1)
+        return [{"rank": int(r)} for r in rank]
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        return self.head(self.backbone(inputs)[-1])

@@ -1,0 +1,44 @@
+"""Randomness that a resumed run repeats exactly."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import FUNCTIONS, HOOKS
+
+
+def seed_everything(*parts: int) -> None:
+    """Seed python's, numpy's and torch's global generators from all the parts together."""
+    state = np.random.SeedSequence(parts).generate_state(3)
+    random.seed(int(state[0]))
+    np.random.seed(int(state[1]))
+    torch.manual_seed(int(state[2]))
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Every epoch starts from a seed of its own: the run's seed, the epoch's number and the process.
+
+    Then nothing that happened before an epoch (a validation, a crash, a restart) changes the numbers drawn in it,
+    and a run resumed from a checkpoint goes on exactly as an uninterrupted one.
+    """
+
+    priority = "VERY_HIGH"
+
+    def before_train_epoch(self, runner) -> None:
+        seed_everything(runner.seed, runner.epoch, get_rank())
+
+
+@FUNCTIONS.register_module()
+def seed_worker(worker_id: int) -> None:
+    """Seeds a loading process from torch's seed for it, which differs between workers and between epochs.
+
+    mmengine's default gives a worker the same seed in every epoch, and with it the same augmentations.
+    """
+    seed = torch.initial_seed() % 2**32
+    random.seed(seed)
+    np.random.seed(seed)

@@ -1,0 +1,58 @@
+"""Parameter groups for training, and mixed precision on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.model import is_model_wrapper
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+from torch import nn
+
+from .errors import EngineError
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class UniNASOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """Few groups: norms, biases and other vectors do not decay; with `layer_decay`, earlier blocks learn slower.
+
+    `paramwise_cfg=dict(layer_decay=0.8)` multiplies the learning rate of the backbone's parameters by 0.8 for each
+    block between them and the heads. mmengine's own constructor makes a group of every single parameter, and has no
+    layer-wise decay.
+    """
+
+    def add_params(self, params: list, module: nn.Module, prefix: str = "", **kwargs: object) -> None:
+        layer_decay = self.paramwise_cfg.get("layer_decay")
+        unknown = set(self.paramwise_cfg) - {"layer_decay"}
+        if unknown:
+            raise EngineError(f"paramwise_cfg: {sorted(unknown)[0]!r} is not known here; the one key is layer_decay")
+        model: Any = module.module if is_model_wrapper(module) else module
+        backbone: Any = getattr(model, "backbone", None)
+        if layer_decay and not hasattr(backbone, "get_layer_depth"):
+            raise EngineError("layer_decay: the model's backbone has no get_layer_depth; only UniNASBackbone does")
+        undecayed = {f"backbone.{name}" for name in getattr(backbone, "no_weight_decay", set)()}
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in model.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            factor = 1.0
+            if layer_decay and name.startswith("backbone."):
+                depth, depths = backbone.get_layer_depth(name, "backbone.")
+                factor = layer_decay ** (depths - 1 - depth)
+            decay = 0.0 if parameter.ndim <= 1 or name in undecayed else self.base_wd
+            groups.setdefault((factor, decay or 0.0), []).append(parameter)
+        for (factor, decay), members in groups.items():
+            params.append({"params": members, "lr": self.base_lr * factor, "weight_decay": decay})
+
+
+@OPTIM_WRAPPERS.register_module()
+class CpuAmpOptimWrapper(OptimWrapper):
+    """bfloat16 autocast on a CPU, where mmengine's AmpOptimWrapper refuses to work. No loss scaling is needed."""
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        with super().optim_context(model), torch.autocast("cpu", dtype=torch.bfloat16):
+            yield

@@ -1,0 +1,151 @@
+"""Runs a training config: processes, precision, resuming, and errors in the user's words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
+
+from ..errors import UninasError
+from . import compat
+from .config.runtime import use_amp
+from .errors import DataError, EngineError
+from .weights import read_checkpoint
+
+LAUNCHERS = ("none", "pytorch", "slurm")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind."""
+
+    work_dir: Path
+    checkpoint: Path
+    """The last one."""
+    best: Path | None
+    """The best one by the protocol's metric, once there was a validation."""
+    metrics: dict[str, float]
+    """Of the last validation."""
+
+
+def processes_of(launcher: str) -> int:
+    """The number of training processes that the launcher started.
+
+    Raises:
+        EngineError: unknown launcher, or its environment variables are missing or wrong.
+    """
+    if launcher not in LAUNCHERS:
+        raise EngineError(f"--launcher: there is no {launcher!r}; choose from: {', '.join(LAUNCHERS)}")
+    if launcher == "none":
+        return 1
+    name, start = ("WORLD_SIZE", "torchrun") if launcher == "pytorch" else ("SLURM_NTASKS", "srun")
+    value = os.environ.get(name, "")
+    if not value.isdigit() or int(value) < 1:
+        raise EngineError(f"--launcher {launcher}: {name} is {value or 'not set'!r}; start the script with {start}")
+    return int(value)
+
+
+def train(cfg: Config, resume: bool = False, launcher: str = "none", amp: bool = False) -> Outcome:
+    """Train as the config says.
+
+    Args:
+        resume: continue from the newest checkpoint of the work directory that is whole; without one, start anew.
+        launcher: one of LAUNCHERS.
+        amp: mixed precision, also where the protocol does not ask for it.
+
+    Raises:
+        EngineError: something does not fit together; DataError: a broken image.
+    """
+    if amp:
+        use_amp(cfg.optim_wrapper)
+    if cfg.randomness.get("deterministic"):
+        # cuBLAS is deterministic only with a workspace of fixed size.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    work_dir = Path(cfg.work_dir)
+    found = newest_checkpoint(work_dir)
+    if resume and found is not None:
+        check_same_network(cfg, found)
+        cfg.resume, cfg.load_from = True, str(found)
+    elif found is not None:
+        raise EngineError(
+            f"{work_dir}: holds the checkpoint {found.name} of an earlier run: give --resume to continue "
+            "it, or another --work-dir"
+        )
+    cfg.launcher = launcher
+    import_modules_from_strings(**cfg.custom_imports)
+    compat.init_distributed(cfg, launcher)
+    try:
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+    except UninasError as problem:
+        raise type(problem)(_own_message(problem)) from None
+    except AssertionError as problem:
+        # What mmcv says of an image that it cannot decode.
+        if "failed to load image" in str(problem):
+            raise DataError(str(problem).strip().splitlines()[-1].removeprefix("AssertionError: ")) from problem
+        raise
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    last = newest_checkpoint(work_dir)
+    if last is None:
+        raise EngineError(f"{work_dir}: training ended without a checkpoint; is default_hooks.checkpoint turned off?")
+    return Outcome(work_dir, last, _best(work_dir), _last_metrics(runner))
+
+
+def newest_checkpoint(work_dir: Path) -> Path | None:
+    """The checkpoint of the latest epoch that can be read; a process may have died while writing the last one."""
+    numbered = [(int(p.stem.removeprefix("epoch_")), p) for p in work_dir.glob("epoch_*.pth") if p.stem[6:].isdigit()]
+    for _, path in sorted(numbered, reverse=True):
+        try:
+            read_checkpoint(path)
+        except EngineError:
+            continue
+        return path
+    return None
+
+
+def check_same_network(cfg: Config, checkpoint: Path) -> None:
+    """Refuse to continue the training of another genotype.
+
+    Raises:
+        EngineError: with both names.
+    """
+    meta = read_checkpoint(checkpoint)["meta"]
+    before = Config.fromstring(meta["cfg"], ".py").get("uninas") if isinstance(meta.get("cfg"), str) else None
+    now = cfg.get("uninas")
+    if before and now and before["genotype"]["key"] != now["genotype"]["key"]:
+        names = [f"{side['genotype']['name'] or 'unnamed'} ({side['genotype']['key'][:12]})" for side in (before, now)]
+        raise EngineError(
+            f"{checkpoint}: was trained from the genotype {names[0]}, and --resume was asked for {names[1]}: "
+            "give the first genotype, or another --work-dir"
+        )
+
+
+def _own_message(problem: UninasError) -> str:
+    """The last line of what a loading process reports is the message; before it comes that process's traceback."""
+    text = str(problem)
+    if text.startswith("Caught "):
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    return text
+
+
+def _best(work_dir: Path) -> Path | None:
+    found = sorted(work_dir.glob("best_*.pth"), key=lambda p: p.stat().st_mtime)
+    return found[-1] if found else None
+
+
+def _last_metrics(runner: Runner) -> dict[str, float]:
+    scalars: Mapping[str, Any] = runner.message_hub.log_scalars
+    return {
+        key.removeprefix("val/"): float(buffer.current())
+        for key, buffer in scalars.items()
+        if key.startswith("val/") and not key.endswith(("time", "data_time"))
+    }

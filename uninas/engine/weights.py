@@ -1,0 +1,130 @@
+"""Loading a backbone's weights from a checkpoint, with a report of what was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .compat import allow_checkpoint_types
+from .errors import EngineError
+
+PREFIXES = ("backbone.", "", "module.backbone.", "module.")
+"""Where a checkpoint may keep a backbone: in a model of ours or OpenMMLab's, on its own, wrapped by DDP."""
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What `load_backbone` did; every name is one of the backbone's own."""
+
+    path: str
+    prefix: str
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    """In the backbone and not in the checkpoint: left as initialised."""
+    mismatched: tuple[str, ...]
+    """In both, with different shapes: left as initialised."""
+    ignored: int
+    """Tensors of the checkpoint that the backbone has no place for, such as heads."""
+
+    def __str__(self) -> str:
+        total = len(self.loaded) + len(self.missing) + len(self.mismatched)
+        kept = f", {total - len(self.loaded)} left as initialised" if total > len(self.loaded) else ""
+        return f"{self.path}: {len(self.loaded)} of {total} tensors loaded{kept}, {self.ignored} others ignored"
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint of ours, of OpenMMLab's or a bare state dict, as {"state_dict": ..., "meta": ...}.
+
+    Raises:
+        EngineError: the file is missing, broken, or holds something other than weights.
+    """
+    allow_checkpoint_types()
+    file = Path(path)
+    if not file.is_file():
+        raise EngineError(f"{file}: there is no such checkpoint")
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: Any = load_file(str(file))
+        else:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except EngineError:
+        raise
+    except Exception as problem:  # torch, zipfile and pickle each have their own way of saying that a file is broken
+        raise EngineError(f"{file}: is not a checkpoint that can be loaded safely: {_first_line(problem)}") from problem
+    if not isinstance(content, Mapping):
+        raise EngineError(f"{file}: holds a {type(content).__name__}, not weights by name")
+    state = content.get("state_dict", content.get("model", content))
+    weights = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+    if not weights:
+        raise EngineError(f"{file}: holds no weights; its keys are {', '.join(map(str, list(content)[:8]))}")
+    return {"state_dict": weights, "meta": content.get("meta") or {}}
+
+
+def load_backbone(module: nn.Module, path: str | Path, prefix: str | None = None, strict: bool = True) -> LoadReport:
+    """Load a backbone's weights in place.
+
+    Args:
+        prefix: what the backbone's names start with in the checkpoint; None finds out.
+        strict: refuse a checkpoint that lacks a weight of the backbone or has it in another shape.
+
+    Raises:
+        EngineError: nothing matches, or not everything does and `strict` is set.
+    """
+    state = read_checkpoint(path)["state_dict"]
+    own = {name: tensor for name, tensor in module.state_dict().items() if not name.endswith("num_batches_tracked")}
+    if prefix is None:
+        prefix = max(PREFIXES, key=lambda p: sum(p + name in state for name in own))
+    loaded = [name for name in own if prefix + name in state and state[prefix + name].shape == own[name].shape]
+    mismatched = [name for name in own if prefix + name in state and name not in set(loaded)]
+    missing = [name for name in own if prefix + name not in state]
+    report = LoadReport(
+        str(path), prefix, tuple(loaded), tuple(missing), tuple(mismatched), len(state) - len(loaded) - len(mismatched)
+    )
+    if not loaded:
+        raise EngineError(_nothing(report, own, state))
+    if strict and (missing or mismatched):
+        raise EngineError(_incomplete(report, own, state))
+    tracked = {
+        name: state[prefix + name]
+        for name in module.state_dict()
+        if name.endswith("num_batches_tracked") and prefix + name in state
+    }
+    module.load_state_dict({name: state[prefix + name] for name in loaded} | tracked, strict=False)
+    return report
+
+
+def _nothing(report: LoadReport, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    fitting = [p for p in PREFIXES if any(p + name in state for name in own)]
+    if fitting and not report.mismatched:
+        remedy = f"the backbone is there under prefix={fitting[0]!r}"
+    else:
+        remedy = "it seems to be the checkpoint of another genotype"
+    return (
+        f"{report.path}: no weight of the backbone was found with prefix {report.prefix!r}: {remedy}. "
+        f"The checkpoint has {', '.join(list(state)[:3])}, ...; the backbone wants {', '.join(list(own)[:3])}, ..."
+    )
+
+
+def _incomplete(report: LoadReport, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    faults = []
+    if report.mismatched:
+        name = report.mismatched[0]
+        shapes = f"{tuple(state[report.prefix + name].shape)} there, {tuple(own[name].shape)} here"
+        faults.append(f"{len(report.mismatched)} tensors differ in shape, first {name} ({shapes})")
+    if report.missing:
+        faults.append(f"{len(report.missing)} are missing, first {report.missing[0]}")
+    return (
+        f"{report.path}: this is the checkpoint of another genotype: {'; '.join(faults)}. "
+        "Train this genotype first, or set strict=False to load the part that fits"
+    )
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
