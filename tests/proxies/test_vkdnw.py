@@ -186,7 +186,7 @@ def test_plain_autograd_scores_what_the_taps_refuse():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"fisher": "empirical"}, {"quantiles": 10}, {"selection": "last"}, {"num_scalars": 0}, {"probes": 0}]
+    "wrong", [{"fisher": "empirical"}, {"quantiles": 10}, {"selection": "last"}, {"num_scalars": 0}, {"probes": 1}]
 )
 def test_arguments_outside_their_choices_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -51,13 +51,18 @@ class Directions:
             direction[:, k] = 1
         return direction.to(self._logits.dtype)
 
-    def fisher(self, rows: Tensor) -> Tensor:
-        """P x P, float64, from the products of all directions with the Jacobian (K x B x P)."""
+    def fishers(self, rows: Tensor, groups: int) -> Tensor:
+        """G x P x P, float64: Fisher matrices from the products of all directions with the Jacobian (K x B x P).
+
+        One matrix if it is exact; else those of at most `groups` groups of probes, as equal in size as can be.
+        """
         batch, scalars = rows.shape[1:]
         rows = rows.double()
-        if self._noise is None and self._form == "published":
+        if self._noise is not None:
+            parts = [part.reshape(-1, scalars) for part in rows.tensor_split(min(groups, len(rows)))]
+            return torch.stack([part.T @ part / len(part) for part in parts])
+        if self._form == "published":
             jacobian = torch.cat([rows, rows.new_zeros(1, batch, scalars)])
             rows = self._factor.times(jacobian.permute(2, 1, 0)).permute(2, 1, 0)
         rows = rows.reshape(-1, scalars)
-        repeats = 1 if self._noise is None else len(self._noise)
-        return rows.T @ rows / (batch * repeats)
+        return (rows.T @ rows / batch)[None]

@@ -64,6 +64,7 @@ class ScalarJacobian:
         """
         if not self._roots:
             return cotangents.new_zeros(len(cotangents), self.batch, self.scalars)
+        self._readings.relayout = len(cotangents) == 1
         if len(cotangents) == 1:
             return self._pull_back(cotangents[0])[None]
         return torch.vmap(self._pull_back)(cotangents)
@@ -84,7 +85,8 @@ class ScalarJacobian:
         columns = [(p, d) for p, d in found if d is not None]
         out = self._per_sample(module, out)
         if columns:
-            out.register_hook(partial(self._readings.add, columns))
+            channels_last = out.dim() == 4 and out.is_contiguous(memory_format=torch.channels_last)
+            out.register_hook(partial(self._readings.add, columns, channels_last))
         return out
 
     def _per_sample(self, module: nn.Module, out: Tensor) -> Tensor:
@@ -110,13 +112,21 @@ class _Readings:
 
     def __init__(self, batch: int) -> None:
         self._batch = batch
+        self.relayout = True  # vmap knows no memory formats
         self._sums: dict[int, Tensor] = {}
 
-    def add(self, columns: Sequence[tuple[int, Derivative]], gradient: Tensor) -> None:
-        """Adds the products of a module's output gradient with the derivatives of that output."""
+    def add(self, columns: Sequence[tuple[int, Derivative]], channels_last: bool, gradient: Tensor) -> Tensor:
+        """Adds the products of a module's output gradient with the derivatives of that output.
+
+        Returns:
+            The gradient, channels-last if the output is: where they differ, all that comes before would be slow.
+        """
+        if channels_last and self.relayout:
+            gradient = gradient.contiguous(memory_format=torch.channels_last)
         for p, (index, values) in columns:
             product = (gradient[index] * values).reshape(self._batch, -1).sum(1)
             self._sums[p] = self._sums[p] + product if p in self._sums else product
+        return gradient
 
     def take(self) -> dict[int, Tensor]:
         """The sums by scalar, each of B samples; the next pass starts afresh."""

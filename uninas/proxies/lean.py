@@ -65,9 +65,8 @@ def _affine(norm: nn.BatchNorm2d) -> Forward | None:
         return None
 
     def forward(x: Tensor) -> Tensor:
-        column = (-1, *[1] * (x.dim() - 2))
         scale = weight * torch.rsqrt(variance + norm.eps)
-        return torch.addcmul((bias - mean * scale).view(column), x, scale.view(column))
+        return torch.addcmul((bias - mean * scale)[:, None, None], x, scale[:, None, None])
 
     return forward
 

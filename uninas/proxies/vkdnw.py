@@ -10,22 +10,17 @@ CVPR 2025. For logits z in R^C and P selected scalars theta of the weights:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from uninas.proxies.estimate import fisher_matrices
 from uninas.proxies.failures import ProxyFailure
-from uninas.proxies.fisher import Directions, Form
-from uninas.proxies.jacobian import AutogradJacobian, ScalarJacobian
+from uninas.proxies.fisher import Form
 from uninas.proxies.lean import differentiable_attention, lean
 from uninas.proxies.state import borrowed
-from uninas.proxies.taps import survey
-
-TOLERANCE = 1e-2
-"""Of the check of one sample against plain autograd, relative to its row. Single precision gives about 1e-4."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +32,14 @@ class VKDNW:
         eigenvalues: P, float64, of the Fisher matrix, ascending, negative rounding errors set to 0.
         fisher: P x P, float64.
         tensors: number of the network's parameter tensors.
+        standard_error: of the score, from the scatter of the probes; 0 if it is exact.
     """
 
     score: float
     eigenvalues: Tensor
     fisher: Tensor
     tensors: int
+    standard_error: float = 0.0
 
     @property
     def single(self) -> float:
@@ -61,6 +58,7 @@ def vkdnw(
     probes: int | None = None,
     generator: torch.Generator | None = None,
     class_chunk: int | None = None,
+    sample_chunk: int | None = None,
     jacobian: Literal["taps", "autograd"] = "taps",
 ) -> VKDNW:
     """VKDNW of `net` with the weights it has, in eval mode. The network is handed back as it was.
@@ -75,6 +73,7 @@ def vkdnw(
         probes: None for the exact Fisher matrix, C - 1 backward passes; K estimates it from K random probes a sample.
         generator: for the random selection and the probes; without it, a new one with seed 0.
         class_chunk: backward passes that are batched into one; None picks. More take more memory.
+        sample_chunk: samples that are worked on at a time; None bounds their pixels. More take more memory.
         jacobian: "taps" is fast, checks itself on one sample, and refuses networks on which it would be wrong;
             "autograd" is slow and plain.
 
@@ -84,18 +83,24 @@ def vkdnw(
     """
     _check(fisher in ("theory", "published"), f"fisher must be 'theory' or 'published', not {fisher!r}")
     _check(jacobian in ("taps", "autograd"), f"jacobian must be 'taps' or 'autograd', not {jacobian!r}")
-    _check(probes is None or probes >= 1, f"probes must be at least 1, not {probes}")
-    _check(class_chunk is None or class_chunk >= 1, f"class_chunk must be at least 1, not {class_chunk}")
+    _check(probes is None or probes >= 2, f"probes must be at least 2, not {probes}")
+    for name, chunk in (("class_chunk", class_chunk), ("sample_chunk", sample_chunk)):
+        _check(chunk is None or chunk >= 1, f"{name} must be at least 1, not {chunk}")
     if x.dim() != 4 or len(x) < 1:
         raise ProxyFailure("cannot run", f"the input must be B x C x H x W with B >= 1, not {tuple(x.shape)}")
     generator = generator or torch.Generator().manual_seed(0)
     parameters = select_parameters(net, num_scalars, selection, generator)
-    chunk = class_chunk or (16 if x.is_cuda else 1)
-    with borrowed(net), lean(net), differentiable_attention(composite=chunk > 1):
+    class_chunk = class_chunk or (16 if x.is_cuda else 1)
+    with borrowed(net), lean(net), differentiable_attention(composite=class_chunk > 1):
         net.requires_grad_(False)
-        information = _information(net, x, parameters, fisher, probes, generator, chunk, jacobian == "taps")
+        matrices = fisher_matrices(
+            net, x, parameters, fisher, probes=probes, generator=generator, class_chunk=class_chunk,
+            sample_chunk=sample_chunk, taps=jacobian == "taps",
+        )  # fmt: skip
+    information = matrices.mean(0)
     score, eigenvalues = spectral_entropy(information, quantiles)
-    return VKDNW(score, eigenvalues, information, tensors=len(list(net.parameters())))
+    error = 0.0 if probes is None else jackknife_error(matrices, quantiles)
+    return VKDNW(score, eigenvalues, information, tensors=len(list(net.parameters())), standard_error=error)
 
 
 def select_parameters(
@@ -136,40 +141,14 @@ def spectral_entropy(fisher: Tensor, quantiles: Literal[9, 11] = 9) -> tuple[flo
     return float(-torch.xlogy(shares, shares).sum()), eigenvalues
 
 
-def _information(
-    net: nn.Module,
-    x: Tensor,
-    parameters: Sequence[nn.Parameter],
-    form: Form,
-    probes: int | None,
-    generator: torch.Generator,
-    chunk: int,
-    taps: bool,
-) -> Tensor:
-    """P x P Fisher matrix."""
-    noise: Tensor | None = None
-
-    def first_direction(logits: Tensor) -> Tensor:
-        nonlocal noise
-        if probes is not None:
-            noise = torch.randn(probes, len(x), logits.shape[1], generator=generator, device=generator.device)
-        return Directions(logits, form, noise)[0]
-
-    # Channels-last suits the 1 x 1 convolutions and the norms over channels; it changes no values.
-    x = x.contiguous(memory_format=torch.channels_last)
-    found = survey(net, x[:1], parameters, first_direction)
-    product = ScalarJacobian(net, x, found.taps, len(parameters)) if taps else AutogradJacobian(net, x, parameters)
-    directions = Directions(product.logits, form, noise)
-    blocks = [range(k, min(k + chunk, len(directions))) for k in range(0, len(directions), chunk)]
-    rows = torch.cat([product.pull_back(torch.stack([directions[k] for k in block])) for block in blocks])
-    error, scale = (rows[0, 0] - found.row).norm(), found.row.norm()
-    if error > TOLERANCE * scale:
-        message = (
-            f"the derivatives of the first sample are off by {float(error / scale):.2g}: samples see each other, or "
-            "a weight is used outside of the module that owns it; jacobian='autograd' computes sample by sample"
-        )
-        raise ProxyFailure("samples mixed", message)
-    return directions.fisher(rows)
+def jackknife_error(matrices: Tensor, quantiles: Literal[9, 11] = 9) -> float:
+    """Standard error of the score of the mean of G independent estimates (G x P x P), leaving out one at a time."""
+    count = len(matrices)
+    if count == 1:
+        return 0.0
+    total = matrices.sum(0)
+    scores = torch.tensor([spectral_entropy((total - m) / (count - 1), quantiles)[0] for m in matrices])
+    return float(((count - 1) * scores.var(correction=0)).sqrt())
 
 
 def _check(valid: bool, message: str) -> None:
