@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -118,3 +119,74 @@ def wrap(*written: BlockGraph, width: int = WIDTH, **frame: object) -> Genotype:
 def one_graph(graph: object) -> dict[str, Any]:
     """The data of the shortest file around a graph."""
     return {"schema_version": 1, "stages": [{"width": WIDTH, "blocks": [{"subblocks": [{"graph": graph}]}]}]}
+
+
+def branching_graph(rng: random.Random) -> BlockGraph:
+    """Parallel branches, mostly equal, forked and merged in many ways: what rewriting passes look for, and near misses.
+
+    Valid for 3 * WIDTH channels.
+    """
+    b = GraphBuilder()
+    x = _fork_and_merge(b, b.input, 3 * WIDTH, rng, depth=rng.choice((0, 0, 1)))
+    if rng.random() < 0.3:
+        x = _fork_and_merge(b, x, 3 * WIDTH, rng, depth=0)
+    if rng.random() < 0.5:
+        other = b.chain(b.input, "global_avg_pool", "upsample")
+        gate = b.chain(other, *rng.choices(["relu", "gelu", "sigmoid"], k=rng.randint(0, 2)))
+        op = rng.choice([make("multiply"), make("multiply", {"gate": "none"}), make("add")])
+        x = b.add(op, *rng.choice([(x, gate), (gate, x), (gate, other), (gate, gate)]))
+    return b.build(x)
+
+
+def _fork_and_merge(b: GraphBuilder, x: Ref, channels: int, rng: random.Random, depth: int) -> Ref:
+    count = rng.choice((2, 3))
+    if rng.random() < 0.6:
+        starts, width = list(b.ports(b.add("chunk", x, parts=count))), channels // count
+    else:
+        starts, width = [x] * count, channels
+    attends = rng.random() < 0.4
+    written = _attention(width, rng) if attends else _chain(rng)
+    ends = []
+    for start in starts:
+        end = written(b, start)
+        if rng.random() < 0.1:
+            end = b.add(rng.choice(["gelu", "batch_norm", "conv"]), end)
+        ends.append(_fork_and_merge(b, end, width, rng, depth - 1) if depth and width % 6 == 0 else end)
+    if rng.random() < 0.15:
+        rng.shuffle(ends)
+    if rng.random() < 0.1:
+        ends[0] = ends[1]
+    joined = sum((width for _ in ends), 0)
+    merge = "concat" if rng.random() < 0.8 or joined == channels else "add"
+    out = b.add(merge, *ends)
+    if rng.random() < 0.1:
+        out = b.add("add", out, out)
+    total = joined if merge == "concat" else width
+    return out if total == channels else b.add("conv", out, ratio=Fraction(channels, total))
+
+
+def _chain(rng: random.Random) -> Callable[[GraphBuilder, Ref], Ref]:
+    """The same operations for every branch."""
+    ops = [make("conv", {"kernel": k, "bias": bias}) for k, bias in ((1, True), (3, False))]
+    ops += [make(name) for name in ("dwconv", "gelu", "relu", "max_pool", "softmax", "batch_norm", "layer_norm")]
+    ops += [make("conv", {"groups": 2}), make("layer_scale", {"init": 0.5})]
+    found = rng.choices(ops, k=rng.randint(0, 3))
+    return lambda b, x: b.chain(x, *found)
+
+
+def _attention(width: int, rng: random.Random) -> Callable[[GraphBuilder, Ref], Ref]:
+    """Self-attention with biases and masks in any order, the same for every branch but for some of these."""
+    heads = rng.choice([n for n in (1, 2, 4) if width % n == 0])
+    masks = [make("mask", {"band": 3, "fill": "exclude"}), make("mask", {"band": 4})]
+    extras = [make("rel_pos_bias", {"size": 3}), *masks]
+    common = rng.choices(extras, k=rng.randint(0, 2))
+    projected = rng.random() < 0.5
+
+    def write(b: GraphBuilder, x: Ref) -> Ref:
+        q, k, v = (b.add("conv", x) if projected else b.add("gelu", x) for _ in range(3))
+        a = b.add("matmul1", q, k, heads=heads)
+        a = b.chain(a, *(common if rng.random() < 0.9 else rng.choices(extras, k=1)))
+        a = b.add("softmax", a) if rng.random() < 0.97 else a
+        return b.add("matmul2", a, v, heads=heads)
+
+    return write

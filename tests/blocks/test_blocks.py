@@ -54,7 +54,7 @@ def test_every_block_function_has_a_name():
 
 
 def test_the_papers_blocks():
-    """R = conv3 BN GELU twice; E = expand BN GELU dw5 BN GELU SE reduce BN; T = attention, then an MLP with LN inside."""
+    """Of Tybl and Neumann (2025)."""
     conv3 = "conv(kernel=3, groups=1, ratio=1, bias=True)"
     assert ops(blocks.residual(96)) == [conv3, "batch_norm()", "gelu()"] * 2
 

@@ -78,6 +78,7 @@ class Upsample(Op):
 
     name = "upsample"
     needs_reference = True
+    channelwise = True
 
     @property
     def grids(self) -> tuple[Grid, ...]:

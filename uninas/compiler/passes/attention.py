@@ -42,6 +42,7 @@ def _fuse(mix: fx.Node) -> None:
     inputs = (*scores.args, mix.args[1]) if bias is None else (*scores.args, mix.args[1], bias)
     fused = insert_call(mix, "attention", FusedAttention(affinity.heads), inputs)
     fused.meta["inputs"] = (*scores.meta["inputs"], mix.meta["inputs"][1])
+    fused.meta["bias_heads"] = affinity.heads if any(isinstance(op_of(n), RelPosBias) for n in additive) else 1
     mix.replace_all_uses_with(fused)
 
 

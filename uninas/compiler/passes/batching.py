@@ -58,6 +58,8 @@ def _join_equal(concat: fx.Node) -> fx.Node | None:
     op = op_of(branches[0])
     if op is None or op.arity != 1 or any(op_of(node) != op for node in branches) or not _are_copies(branches):
         return None
+    if isinstance(op, Conv) and op.groups == 1 and len({node.args[0] for node in branches}) == 1:
+        return None  # one dense convolution does better, see _share
     helper = op.joint()
     if op.channelwise:
         joined = _concat(concat, [node.args[0] for node in branches])
@@ -79,6 +81,8 @@ def _join_attention(concat: fx.Node) -> fx.Node | None:
     for node in branches:
         attention = module.get_submodule(node.target) if node.op == "call_module" else None
         if not isinstance(attention, FusedAttention):
+            return None
+        if len(node.args) > 3 and node.meta.get("bias_heads") != attention.heads:  # one mask for all heads
             return None
         heads.append((attention.heads, len(node.args)))
     if len(set(heads)) > 1 or not _are_copies(branches):
