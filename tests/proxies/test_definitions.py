@@ -100,7 +100,9 @@ def test_gradnorm_and_snip():
     expected = math.sqrt(sum(float((g**2).sum()) for g in gradients))
     assert value("gradnorm", net, x, labels=LABELS) == pytest.approx(expected, rel=1e-4)
     weights = weights_of(n)
-    expected = sum(float((w.detach() * g).abs().sum()) for w, g in zip(weights, loss_and_gradients(n, x, LABELS, weights)))
+    expected = sum(
+        float((w.detach() * g).abs().sum()) for w, g in zip(weights, loss_and_gradients(n, x, LABELS, weights))
+    )
     assert value("snip", net, x, labels=LABELS) == pytest.approx(expected, rel=1e-4)
 
 

@@ -46,7 +46,7 @@ class SearchConfig(BaseModel):
     num_classes: int = Field(1000, ge=1)
     """Classes of the head that is counted with the network."""
 
-    proxy_size: InputSize = 64
+    proxy_size: InputSize = 48
     """Image side in pixels, or height and width, on which candidates are scored."""
     proxy_batch: int = Field(16, ge=1)
     """Noise images of a score."""

@@ -31,8 +31,10 @@ def fit(space: Space, genotype: Genotype, limits: Limits, rng: Random) -> Genoty
             except SpaceError:
                 continue
         else:
-            raise SpaceError(f"{missed}; no network of space {space.name!r} that meets this was found near the start: "
-                             "change the limit, or begin at another start")
+            raise SpaceError(
+                f"{missed}; no network of space {space.name!r} that meets this was found near the start: "
+                "change the limit, or begin at another start"
+            )
     return genotype
 
 

@@ -79,8 +79,6 @@ def _names(bounds: list[Limits]) -> set[str]:
 
 def _explain(space: Space, bounds: list[Limits], refused: Counter[str]) -> str:
     reasons = ", ".join(f"{name} ({count} times)" for name, count in refused.most_common(4))
-    given = ", ".join(
-        f"{name} = {format_count(value)}" for found in bounds for name, value in found.given.items()
-    )
+    given = ", ".join(f"{name} = {format_count(value)}" for found in bounds for name, value in found.given.items())
     where = f" under {given}" if given else ""
     return f"no neighbour found in {space.attempts} edits in space {space.name!r}{where}; in the way: {reasons}"

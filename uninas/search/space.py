@@ -1,8 +1,8 @@
 """A search space: the alphabet, the starting points, the moves with their weights, and the limits, read from YAML.
 
-    space = Space.load("uninas")            # a file of `spaces/`, or a path
-    g = space.start("coatnet")
-    child = space.mutate(g, random.Random(0))
+space = Space.load("uninas")            # a file of `spaces/`, or a path
+g = space.start("coatnet")
+child = space.mutate(g, random.Random(0))
 """
 
 from __future__ import annotations
@@ -97,8 +97,9 @@ class Space(BaseModel):
             raise ValueError(f"attention_stages: stages are counted from 1, got {sorted(self.attention_stages)}")
         for name, start in self.starts.items():
             if start.network not in NETWORKS:
-                raise ValueError(f"starts.{name}.network: there is no network {start.network!r}; "
-                                 f"{nearest(start.network, NETWORKS)}")
+                raise ValueError(
+                    f"starts.{name}.network: there is no network {start.network!r}; {nearest(start.network, NETWORKS)}"
+                )
         return self
 
     def start(self, name: str) -> Genotype:

@@ -76,9 +76,7 @@ def change_heads(sketch: Sketch, alphabet: Alphabet, rng: Random) -> bool:
     if not fitting:
         return False
     heads = rng.choice(fitting)
-    changed = with_heads(
-        sketch.build(), sketch.width, lambda node, op, value: heads if node == chosen else op.heads
-    )
+    changed = with_heads(sketch.build(), sketch.width, lambda node, op, value: heads if node == chosen else op.heads)
     sketch.ops.update(changed.ops)
     return True
 
