@@ -21,7 +21,7 @@ from uninas.search import Limits, Space
 from uninas.search.executors import Task, executor, one_thread
 from uninas.search.scoring import Scorer
 
-SETTINGS = ((8, 64), (16, 32), (16, 48), (16, 64), (32, 32))
+SETTINGS = ((8, 32), (8, 48), (8, 64), (16, 32), (16, 48), (16, 64), (32, 32))
 """(batch, side of the image)"""
 BUDGET = 4.0
 

@@ -48,7 +48,7 @@ class SearchConfig(BaseModel):
 
     proxy_size: InputSize = 48
     """Image side in pixels, or height and width, on which candidates are scored."""
-    proxy_batch: int = Field(16, ge=1)
+    proxy_batch: int = Field(8, ge=1)
     """Noise images of a score."""
     proxy_classes: int = Field(10, ge=2)
     """Classes of the scored networks."""
