@@ -26,7 +26,7 @@ CHANNELS = 12
 def lowered(graph: BlockGraph, channels: int, passes, dtype: torch.dtype) -> fx.GraphModule:
     """With weights that depend on the seed alone, norms and biases included."""
     module = lower(graph, channels, passes)
-    initialise(module, torch.Generator().manual_seed(0))
+    initialise(module, 0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in module.parameters():

@@ -57,10 +57,7 @@ def test_spans_are_all_and_only_single_entry_single_exit(seed):
             inside = dict(expected)[span.entry]
             assert {edge[0] for edge in span.inner} <= inside
             assert set(span.outer) == {
-                (reader, i)
-                for reader, refs in graph.sources.items()
-                for i, ref in enumerate(refs)
-                if ref == Ref(node)
+                (reader, i) for reader, refs in graph.sources.items() for i, ref in enumerate(refs) if ref == Ref(node)
             }
             assert all(nx.has_path(plain, edge[0], node) for edge in span.inner)
 

@@ -12,10 +12,10 @@ from uninas.errors import StudyError
 from uninas.search import Limits
 from uninas.search.config import SearchConfig
 from uninas.search.explore import START, Search, State
-from uninas.search.finish import finish, leading
+from uninas.search.finish import finish
 from uninas.search.schema import Candidate
 from uninas.search.scoring import Score
-from uninas.search.strategies import Walk
+from uninas.search.strategies import RandomWalks, Walk
 from uninas.search.study import Study
 
 
@@ -29,7 +29,7 @@ class Scripted:
     def run(self, tasks):
         for index, task in enumerate(tasks):
             self.asked.append((task.genotype.key, task.phase, task.repeat))
-            value = self.scores[task.genotype.key][task.phase][task.repeat]
+            value = self.scores[task.genotype.key][task.phase.split()[0]][task.repeat]
             yield index, Score(0, value, None if value is not None else "not finite: made up", 0.0)
 
     def close(self):
@@ -41,7 +41,7 @@ def stage(space, coatnet, tmp_path):
     """Makes a search whose first generation has the given scores; "start" is the start."""
     made = []
 
-    def make(search_scores, fresh=None, **settings):
+    def make(search_scores, leaders=None, fresh=None, **settings):
         rng, genotypes = random.Random(0), {"start": coatnet}
         while len(genotypes) < len(search_scores):
             child = space.mutate(coatnet, rng)
@@ -49,7 +49,7 @@ def stage(space, coatnet, tmp_path):
                 genotypes[f"child{len(genotypes)}"] = child
         keys = {name: genotype.key for name, genotype in genotypes.items()}
         scores = {
-            keys[name]: {"search": values, "fresh": (fresh or {}).get(name, [])}
+            keys[name]: {"search": values, "leaders": (leaders or {}).get(name), "fresh": (fresh or {}).get(name)}
             for name, values in search_scores.items()
         }
         config = SearchConfig(
@@ -70,33 +70,47 @@ def stage(space, coatnet, tmp_path):
         study.close()
 
 
-def test_a_clear_winner_is_taken_without_further_scores(stage):
-    search = stage({"start": [0.1, 0.12, 0.1, 0.12], "child1": [0.2] * 4, "child2": [0.9] * 4})
+def repeats(search: Search, number: int) -> int:
+    """Scores of a candidate in the first generation."""
+    return len(search.study.values(number, "search 1"))
+
+
+def test_a_clear_winner_has_to_win_twice(stage):
+    search = stage({"start": [0.1, 0.12, 0.1, 0.12], "child1": [0.2] * 4, "child2": [0.9, 0.93, 0.9, 0.93]})
     search.explore(Walk())
-    assert search.state.current == 2
-    assert [len(search.study.values(n, "search")) for n in range(3)] == [4, 1, 1]
+    assert search.state.current == 2 and search.state.trail == [2]
+    assert [repeats(search, n) for n in range(3)] == [2, 1, 2]
 
 
 def test_clear_losers_are_not_scored_again(stage):
     search = stage({"start": [0.5, 0.52, 0.5, 0.52], "child1": [0.1] * 4, "child2": [0.2] * 4})
     search.explore(Walk())
     assert search.state.current == START and search.state.accepted == 0
-    assert [len(search.study.values(n, "search")) for n in range(3)] == [4, 1, 1]
+    assert [repeats(search, n) for n in range(3)] == [1, 1, 1]
 
 
 def test_a_lucky_score_is_looked_at_again_and_the_next_one_gets_its_chance(stage):
     search = stage(
-        {"start": [0.5, 0.6, 0.5, 0.6], "child1": [0.57, 0.4, 0.4, 0.4], "child2": [0.56, 0.62, 0.6, 0.6]},
+        {"start": [0.5, 0.6, 0.5, 0.6], "child1": [0.57, 0.4, 0.4, 0.4], "child2": [0.56, 0.66, 0.57, 0.67]},
     )
     search.explore(Walk())
     assert search.state.current == 2
-    assert len(search.study.values(1, "search")) > 1
+    assert repeats(search, 1) > 1
+
+
+def test_what_all_repeats_share_does_not_count(stage):
+    """Scores that swing together: a small lead on every repeat is a lead."""
+    swing = [0.2, 0.8, 0.4, 0.6]
+    search = stage({"start": swing, "child1": [value + 0.01 for value in swing]}, acceptance="significant")
+    search.state.paired = [1e-6, 10.0]
+    search.explore(Walk())
+    assert search.state.current == 1
 
 
 def test_repeats_end_at_the_maximum(stage):
     search = stage({"start": [0.5, 0.6] * 3, "child1": [0.551] * 6}, max_repeats=6)
     search.explore(Walk())
-    assert len(search.study.values(1, "search")) == 6
+    assert repeats(search, 1) == 6
     assert search.state.current == 1
 
 
@@ -119,8 +133,8 @@ def test_failures_are_kept_by_name_and_never_win(stage):
     assert search.state.current == START
     assert search.study.count("failed") == 2
     assert search.study.failure(1) == search.study.failure(2) == "not finite: made up"
-    assert search.study.values(1, "search") == [None]
-    assert leading(search) == [START]
+    assert search.study.values(1, "search 1") == [None]
+    assert Walk().leaders(search) == []
 
 
 def test_a_start_that_cannot_be_scored_is_an_error(stage):
@@ -129,44 +143,49 @@ def test_a_start_that_cannot_be_scored_is_an_error(stage):
         search.explore(Walk())
 
 
-def test_the_best_is_the_best_on_fresh_seeds_not_the_luckiest(stage):
+def test_leaders_compete_on_new_seeds_and_the_winner_is_measured_on_newer_ones(stage):
     search = stage(
         {"start": [0.5, 0.52, 0.5, 0.52], "child1": [0.9] * 4, "child2": [0.8] * 4},
-        fresh={"start": [0.5, 0.54], "child1": [0.6, 0.62], "child2": [0.7, 0.74]},
+        leaders={"start": [0.5, 0.52], "child1": [0.6, 0.62], "child2": [0.7, 0.74]},
+        fresh={"start": [0.5, 0.54], "child2": [0.66, 0.68]},
         fresh_repeats=2,
+        leader_repeats=2,
     )
-    search.explore(Walk())
-    assert search.state.current == 1
-    best, summary = finish(search)
+    search.explore(RandomWalks())
+    best, summary = finish(search, RandomWalks())
     assert best.key == summary.best.key == search.study.candidate(2).genotype.key
-    assert summary.best.score == pytest.approx(0.72) and summary.best.score_se == pytest.approx(0.02)
+    assert summary.best.score == pytest.approx(0.67) and summary.best.score_se == pytest.approx(0.01)
     assert summary.best.search_score == pytest.approx(0.8)
     assert summary.start.score == pytest.approx(0.52)
-    assert [found.score for found in summary.leaders] == pytest.approx([0.72, 0.61, 0.52])
+    assert summary.gain == pytest.approx(0.15) and summary.gain_se > 0
+    assert [found.score for found in summary.leaders] == pytest.approx([0.72, 0.61, 0.51])
     assert summary.leaders[0].parent == summary.start.key
 
 
-def test_leaders_are_chosen_with_their_errors_in_mind(stage):
-    """One high score counts for less than four that are nearly as high."""
-    search = stage({"start": [0.5, 0.6, 0.5, 0.6], "child1": [0.66] * 4, "child2": [0.65] * 4}, leaders=1)
-    search.study.record(START, "search", 0, Score(0, 0.5, None, 0.0))
-    for repeat, value in enumerate([0.6, 0.5, 0.6], start=1):
-        search.study.record(START, "search", repeat, Score(0, value, None, 0.0))
-    search.study.record(1, "search", 0, Score(0, 0.66, None, 0.0))
-    for repeat in range(4):
-        search.study.record(2, "search", repeat, Score(0, 0.65, None, 0.0))
-    search.state.noise = search._noise()
-    assert leading(search)[0] == 2
+def test_a_winner_that_does_not_hold_up_is_not_the_best(stage):
+    search = stage(
+        {"start": [0.5, 0.52, 0.5, 0.52], "child1": [0.9] * 4},
+        leaders={"start": [0.5, 0.52], "child1": [0.6, 0.62]},
+        fresh={"start": [0.5, 0.54], "child1": [0.5, 0.5]},
+        fresh_repeats=2,
+        leader_repeats=2,
+    )
+    search.explore(RandomWalks())
+    best, summary = finish(search, RandomWalks())
+    assert best.key == summary.best.key == summary.start.key
+    assert summary.gain == 0
 
 
 def test_a_failed_leader_is_not_the_best(stage):
     search = stage(
         {"start": [0.5, 0.52, 0.5, 0.52], "child1": [0.9] * 4},
-        fresh={"start": [0.5, 0.54], "child1": [0.9, None]},
+        leaders={"start": [0.5, 0.54], "child1": [0.9, None]},
+        fresh={"start": [0.5, 0.54]},
         fresh_repeats=2,
+        leader_repeats=2,
     )
-    search.explore(Walk())
-    best, summary = finish(search)
+    search.explore(RandomWalks())
+    best, summary = finish(search, RandomWalks())
     assert best.key == summary.start.key
     assert summary.leaders[1].score is None and summary.leaders[1].score_se is None
 

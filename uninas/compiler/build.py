@@ -8,6 +8,7 @@ import torch
 
 from ..errors import GenotypeError
 from ..genotype import Genotype
+from ..genotype.frame import check_bool, check_whole
 from .init import initialise
 from .lower import Pass
 from .network import Network
@@ -40,27 +41,38 @@ def build(
     Raises:
         GenotypeError: an argument is out of range.
     """
-    if type(num_classes) is not int or num_classes < 0:
-        raise GenotypeError(f"wants a whole number of at least 0, got {num_classes!r}", "num_classes")
-    if not 0 <= drop_path_rate < 1:
+    if not isinstance(genotype, Genotype):
+        raise GenotypeError(f"wants a Genotype, got {type(genotype).__name__}; Genotype.load reads a file", "genotype")
+    check_whole(num_classes, "num_classes", minimum=0)
+    if type(seed) is not int:
+        raise GenotypeError(f"wants a whole number, got {seed!r}", "seed")
+    check_bool(features_only, "features_only")
+    number = isinstance(drop_path_rate, (int, float)) and not isinstance(drop_path_rate, bool)
+    if not number or not 0 <= drop_path_rate < 1:
         raise GenotypeError(f"wants a rate in [0, 1), got {drop_path_rate!r}", "drop_path_rate")
+    if not isinstance(passes, (list, tuple)) or not all(callable(rewrite) for rewrite in passes):
+        raise GenotypeError(f"wants a list of functions such as uninas.compiler.PASSES, got {passes!r}", "passes")
     indices = None
     if features_only:
-        indices = tuple(range(len(genotype.stages))) if out_indices is None else tuple(out_indices)
-        _check_indices(indices, len(genotype.stages))
+        indices = _indices(out_indices, len(genotype.stages))
     elif out_indices is not None:
         raise GenotypeError("needs features_only=True", "out_indices")
     with torch.device("meta"):  # shapes only: torch's own initialisation would cost time and global random numbers
         network = Network(genotype, num_classes, indices, drop_path_rate, passes)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions follow it
     network = network.to_empty(device="cpu")
-    initialise(network, torch.Generator().manual_seed(seed))
+    initialise(network, seed)
     return network
 
 
-def _check_indices(indices: tuple[int, ...], stages: int) -> None:
-    valid = f"stages are counted from 0 to {stages - 1}"
-    if not indices or any(type(i) is not int or not 0 <= i < stages for i in indices):
-        raise GenotypeError(f"{valid}, got {list(indices)}", "out_indices")
-    if list(indices) != sorted(set(indices)):
-        raise GenotypeError(f"wants each stage once, in order; got {list(indices)}", "out_indices")
+def _indices(given: Sequence[int] | None, stages: int) -> tuple[int, ...]:
+    """The stages to return, checked."""
+    if given is None:
+        return tuple(range(stages))
+    if not isinstance(given, (list, tuple, range)):
+        raise GenotypeError(f"wants a list of stages, got {given!r}", "out_indices")
+    if not given or any(type(i) is not int or not 0 <= i < stages for i in given):
+        raise GenotypeError(f"stages are counted from 0 to {stages - 1}, got {list(given)}", "out_indices")
+    if list(given) != sorted(set(given)):
+        raise GenotypeError(f"wants each stage once, in order; got {list(given)}", "out_indices")
+    return tuple(given)

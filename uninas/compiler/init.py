@@ -1,7 +1,8 @@
-"""Initial weights, from a generator: nothing reads or seeds global random state."""
+"""Initial weights, from a seed: nothing reads or seeds global random state."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,15 +10,24 @@ import torch
 from torch import Tensor, nn
 
 
+FRAME = ("stem", "head", "down", "down_shortcut")
+"""Parts of a network beside its sub-blocks."""
+
+
 @torch.no_grad()
-def initialise(module: nn.Module, generator: torch.Generator) -> None:
+def initialise(network: nn.Module, seed: int) -> None:
     """Convolutions and linears: kaiming normal, fan in, ReLU gain, biases 0; norms 1 and 0; others as they declare.
 
-    Every weight has a generator of its own, seeded from `generator` in `modules()` order, so that weights can be drawn
-    on several threads with the same result.
+    The weights of stem, head, downsampling and each sub-block depend on the seed, on where they stand and on their order there, and
+    on nothing else: two networks that differ in one place are equal everywhere else. Scores of both then differ by
+    what differs, not by luck. (Common random numbers, as simulation calls it.) Within a part every weight has a
+    generator of its own, so that weights can be drawn on several threads with the same result.
     """
     weights: list[tuple[Tensor, int]] = []
-    for child in module.modules():
+    generator = torch.Generator().manual_seed(_seed_of(seed, ""))
+    for name, child in network.named_modules():
+        if getattr(child, "is_subblock", False) or name.rpartition(".")[2] in FRAME:
+            generator.manual_seed(_seed_of(seed, name))
         if isinstance(child, (nn.Conv2d, nn.Linear)):
             weights.append((child.weight, _draw_seed(generator)))
             if child.bias is not None:
@@ -29,6 +39,11 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     weights.sort(key=lambda item: -item[0].numel())  # the long ones first, so that threads end together
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(_kaiming_normal, *zip(*weights)))
+
+
+def _seed_of(seed: int, part: str) -> int:
+    digest = hashlib.sha256(f"{seed}/{part}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def _draw_seed(generator: torch.Generator) -> int:

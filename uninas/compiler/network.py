@@ -21,6 +21,9 @@ from .lower import Pass, lower
 class SubBlockModule(nn.Module):
     """activation(shortcut(x) + drop_path(graph(down(norm(x)))))."""
 
+    is_subblock = True
+    """What the initialisation looks for: a part with random numbers of its own."""
+
     def __init__(self, sub: SubBlock, before: int, stage: Stage, first: bool, drop: float, passes: Sequence[Pass]):
         super().__init__()
         width = stage.width

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..search.summary import Found, Summary
     from ..search.summary import Progress as State
 
-PHASES = {"search": "searching", "fresh": "scoring the leaders anew"}
+PHASES = {"search": "searching", "leaders": "scoring the leaders anew", "fresh": "scoring the best anew"}
 
 
 class SearchBar:
@@ -50,6 +50,7 @@ def summary_lines(summary: Summary) -> list[str]:
         f"({summary.duplicates} duplicates, {summary.rejected} over the limits, {summary.failed} without a score)",
         f"start  {_found(summary.start)}",
         f"best   {_found(summary.best)}",
+        f"gain   {summary.gain:.4f} +- {summary.gain_se:.4f} on seeds that the search never used",
     ]
     if summary.best.key == summary.start.key:
         lines.append("no candidate beat the start on fresh seeds; more --iterations may")

@@ -58,9 +58,11 @@ class SearchConfig(BaseModel):
     max_repeats: int = Field(4, ge=1)
     """Initialisations up to which scores are repeated where a decision is close."""
     leaders: int = Field(4, ge=1)
-    """Candidates that are scored anew at the end."""
+    """Candidates that compete on new seeds at the end."""
+    leader_repeats: int = Field(6, ge=2)
+    """Initialisations of that competition."""
     fresh_repeats: int = Field(10, ge=2)
-    """Initialisations, never used before, with which leaders and start are scored at the end."""
+    """Initialisations, never used before, with which the winner and the start are scored at last."""
     generation: int = Field(8, ge=1)
     """Candidates that are proposed together."""
     acceptance: Literal["better", "significant", "always"] = "better"

@@ -129,7 +129,7 @@ class Processes:
             self._stop(slot)
             if self.closed:
                 break
-        return Score(self.scorer.seed_of(task.genotype, task.phase, task.repeat), None, "worker died", 0.0)
+        return Score(self.scorer.seed_of(task.phase, task.repeat), None, "worker died", 0.0)
 
     def _start(self) -> subprocess.Popen[str]:
         path = os.pathsep.join([str(PACKAGE_PARENT), *filter(None, [os.environ.get("PYTHONPATH")])])

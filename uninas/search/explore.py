@@ -7,7 +7,7 @@ but the candidates. A search that was killed therefore goes on exactly as if it 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from random import Random
 from statistics import fmean, variance
@@ -26,6 +26,8 @@ from .summary import Progress
 
 START = 0
 """Number of the start among the candidates."""
+PRIOR = 2
+"""Degrees of freedom that the usual variance of differences counts for beside a candidate's own."""
 PATIENCE = 1000
 """Duplicates in a row after which the neighbourhood counts as exhausted."""
 
@@ -41,10 +43,12 @@ class State:
     """Whether the candidates of `generation` are in the study."""
     current: int = START
     """The candidate that the walk stands at."""
-    used: int = 0
-    """Scores of the current candidate that decisions use so far."""
+    trail: list[int] = field(default_factory=list)
+    """The candidates that the walk moved on to, in order."""
     noise: list[float] = field(default_factory=lambda: [0.0, 0.0])
     """Sum of squares and degrees of freedom of scores around the means of their candidates."""
+    paired: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """The same of the differences between a candidate's scores and its parent's, repeat by repeat."""
     duplicates: int = 0
     rejected: int = 0
     accepted: int = 0
@@ -68,12 +72,20 @@ class State:
 class Strategy(Protocol):
     """What distinguishes one search from another."""
 
+    def phase(self, search: Search) -> Phase:
+        """Which seeds the candidates of the current generation are first scored on."""
+        ...
+
     def propose(self, search: Search, rng: Random) -> tuple[Proposal, int]:
         """A proposal and the number of the candidate it was made from. Raises SpaceError when there is none."""
         ...
 
     def decide(self, search: Search, children: Sequence[int]) -> None:
         """Called when all `children` have their first scores: may ask for more and change `search.state`."""
+        ...
+
+    def leaders(self, search: Search) -> list[int]:
+        """The candidates that may be the best, for the competition at the end."""
         ...
 
 
@@ -95,13 +107,12 @@ class Search:
         self.score({START: self.config.max_repeats}, "search")
         if not math.isfinite(self.mean(START)):
             raise StudyError(f"the start cannot be scored by {self.config.proxy}: {self.study.failure(START)}")
-        if not state.used:
-            state.used, state.noise = self.config.max_repeats, self._noise()
+        if not any(state.noise):
+            self.observe("search", {START: self.config.max_repeats}, START)
         while state.proposed or (not state.stopped and self._propose(strategy)):
             children = self.study.of_generation(state.generation)
-            self.score(dict.fromkeys(children, self.config.repeats), "search")
+            self.score(dict.fromkeys(children, self.config.repeats), strategy.phase(self))
             strategy.decide(self, children)
-            state.noise = self._noise()
             state.generation, state.proposed = state.generation + 1, False
             self.study.save(asdict(state))
 
@@ -148,30 +159,60 @@ class Search:
             self.study.record(number, phase, repeat, score)
             self._report(phase, done + 1, len(tasks))
 
-    def mean(self, number: int, used: int | None = None) -> float:
-        """Mean of the first `used` search scores of a candidate; minus infinity when it failed."""
-        values = self.study.values(number, "search")[:used]
+    def mean(self, number: int) -> float:
+        """Mean of all search scores of a candidate; minus infinity when it failed."""
+        values = self.study.search_values(number)
         scores = [value for value in values if value is not None]
         return fmean(scores) if scores and len(scores) == len(values) else -math.inf
 
-    def _noise(self) -> list[float]:
-        repeated = [values for values in self.study.all_values("search").values() if len(values) > 1]
-        return [sum(variance(v) * (len(v) - 1) for v in repeated), float(sum(len(v) - 1 for v in repeated))]
+    def lead(self, number: int, other: int, repeats: int, phase: Phase) -> tuple[float, float]:
+        """Mean lead of one candidate over another on the first `repeats` that both have, and its standard error.
+
+        The error is that of paired differences; their variance is drawn towards what is usual between a candidate and
+        its parent, since a few differences say little about it. The lead is minus infinity for a candidate that failed.
+        """
+        pairs = list(zip(self.study.values(number, phase)[:repeats], self.study.values(other, phase)))
+        differences = [a - b for a, b in pairs if a is not None and b is not None]
+        if not differences or len(differences) < len(pairs):
+            return -math.inf, 0.0
+        squares, freedom = self.state.paired
+        usual = squares / freedom if freedom else 2 * self.state.deviation**2
+        if number != START and self.study.candidate(number).parent != other:
+            usual = max(usual, 2 * self.state.deviation**2)  # further apart, they share less
+        mean = fmean(differences)
+        around = sum((d - mean) ** 2 for d in differences) + PRIOR * usual
+        return mean, math.sqrt(around / (len(differences) - 1 + PRIOR) / len(differences))
+
+    def observe(self, phase: Phase, used: Mapping[int, int], current: int) -> None:
+        """Takes what repeated scores of a phase say about noise into the state."""
+        values = {number: self.study.values(number, phase)[:count] for number, count in used.items() if count > 1}
+        scores = {number: [v for v in found if v is not None] for number, found in values.items() if None not in found}
+        _add_spread(self.state.noise, scores.values())
+        here = scores.pop(current, [])
+        _add_spread(self.state.paired, [[a - b for a, b in zip(found, here)] for found in scores.values()])
 
     def _report(self, phase: Phase, done: int, total: int) -> None:
-        state, search = self.state, phase == "search"
+        state, search = self.state, phase.startswith("search")
         self.notify(
             Progress(
-                phase=phase,
+                phase=phase.split()[0],
                 done=self.study.count("scored", "failed") if search else done,
                 total=self.config.iterations if search else total,
-                current=finite(self.mean(state.current, state.used or None)),
+                current=finite(self.mean(state.current)),
                 start=finite(self.mean(START)),
                 duplicates=state.duplicates,
                 rejected=state.rejected,
                 failed=self.study.count("failed"),
             )
         )
+
+
+def _add_spread(total: list[float], groups: Iterable[Sequence[float]]) -> None:
+    """Adds the squares around the means of the groups, and their degrees of freedom."""
+    for values in groups:
+        if len(values) > 1:
+            total[0] += variance(values) * (len(values) - 1)
+            total[1] += len(values) - 1
 
 
 def finite(value: float) -> float | None:

@@ -1,7 +1,7 @@
-"""The end of a search: leaders and start are scored anew, on seeds that no decision has seen.
+"""The end of a search: the leaders compete on new seeds, and the winner is measured beside the start on newer ones.
 
-The best of many noisy scores is mostly luck, so a leader's score from the search is too high on average, and is not
-what the summary reports.
+The best of many noisy scores is mostly luck, so a leader's score from the search is too high on average, and so, a
+little, is that of the best of a few leaders. What the summary reports comes from seeds that no decision has seen.
 """
 
 from __future__ import annotations
@@ -10,22 +10,29 @@ import math
 from statistics import fmean, pstdev, stdev
 
 from ..genotype import Genotype
-from .explore import START, Search, finite
+from .explore import START, Search, Strategy, finite
+from .scoring import Phase
 from .summary import Found, Summary
 
 
-def finish(search: Search) -> tuple[Genotype, Summary]:
-    """Scores the leaders anew; the best of them by that, and the summary (without its times and files)."""
+def finish(search: Search, strategy: Strategy) -> tuple[Genotype, Summary]:
+    """The best candidate, and the summary (without its times and files)."""
     config, state, study = search.config, search.state, search.study
-    leaders = leading(search)
-    search.score(dict.fromkeys(leaders, config.fresh_repeats), "fresh")
-    found = {number: _found(search, number) for number in leaders}
-    ranked = sorted(leaders, key=lambda number: (-_or(found[number].score, -math.inf), number))
-    means = [fmean(values) for values in study.all_values("search").values()]
+    leaders = [*strategy.leaders(search), START]
+    search.score(dict.fromkeys(leaders, config.leader_repeats), "leaders")
+    ranked = sorted(leaders, key=lambda n: (-search.lead(n, START, config.leader_repeats, "leaders")[0], n))
+    best = ranked[0]
+    search.score(dict.fromkeys((best, START), config.fresh_repeats), "fresh")
+    gain, gain_se = search.lead(best, START, config.fresh_repeats, "fresh")
+    if not gain > 0:
+        best, gain, gain_se = START, 0.0, 0.0
+    means = [mean for number in range(study.count("scored")) if math.isfinite(mean := search.mean(number))]
     summary = Summary(
-        best=found[ranked[0]],
-        start=found[START],
-        leaders=[found[number] for number in ranked],
+        best=_found(search, best, "fresh"),
+        start=_found(search, START, "fresh"),
+        gain=gain,
+        gain_se=gain_se,
+        leaders=[_found(search, number, "leaders") for number in ranked],
         evaluated=study.count("scored", "failed"),
         duplicates=state.duplicates,
         rejected=state.rejected,
@@ -42,37 +49,21 @@ def finish(search: Search) -> tuple[Genotype, Summary]:
         input_size=config.input_size,
         files=[],
     )
-    return study.candidate(ranked[0]).genotype, summary
+    return study.candidate(best).genotype, summary
 
 
-def leading(search: Search) -> list[int]:
-    """The candidates that are highest by mean less its standard error, where the walk stands, and the start."""
-    means = {number: (fmean(values), len(values)) for number, values in search.study.all_values("search").items()}
-    deviation = search.state.deviation
-
-    def bound(number: int) -> tuple[float, int]:
-        mean, count = means[number]
-        return mean - deviation / math.sqrt(count), -number
-
-    first = sorted(means, key=bound, reverse=True)[: search.config.leaders]
-    return list(dict.fromkeys([*first, search.state.current, START]))
-
-
-def _found(search: Search, number: int) -> Found:
+def _found(search: Search, number: int, phase: Phase) -> Found:
     candidate = search.study.candidate(number)
-    values = [value for value in search.study.values(number, "fresh") if value is not None]
-    complete = len(values) == search.config.fresh_repeats
+    values = search.study.values(number, phase)
+    scores = [value for value in values if value is not None]
+    complete = len(scores) == len(values) > 1
     return Found(
         key=candidate.genotype.key,
-        score=fmean(values) if complete else None,
-        score_se=stdev(values) / math.sqrt(len(values)) if complete else None,
+        score=fmean(scores) if complete else None,
+        score_se=stdev(scores) / math.sqrt(len(scores)) if complete else None,
         params=candidate.params,
         macs=candidate.macs,
         search_score=finite(search.mean(number)),
         parent=search.study.candidate(candidate.parent).genotype.key if candidate.parent is not None else None,
         move=candidate.move,
     )
-
-
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from .limits import faults
 from .moves import MOVES
 
 if TYPE_CHECKING:
+    from .explore import Search
     from .space import Space
 
 
@@ -24,7 +25,7 @@ class Proposal:
 
     genotype: Genotype
     move: str
-    """A key of MOVES."""
+    """A key of MOVES, or several joined by " + "."""
     cost: NetworkCost | None
     """At the input size of the limits; None when nothing limits the cost."""
     rejected: int
@@ -44,6 +45,16 @@ def propose(space: Space, genotype: Genotype, rng: Random, limits: Limits | None
             continue
         return Proposal(child, move, costs[0] if costs else None, sum(refused[name] for name in _names(bounds)))
     raise SpaceError(_explain(space, bounds, refused))
+
+
+def several(search: Search, genotype: Genotype, count: int, rng: Random) -> Proposal:
+    """`count` moves one behind the other, each within the limits of the search, as one proposal."""
+    steps = []
+    for _ in range(count):
+        steps.append(search.space.propose(genotype, rng, search.limits))
+        genotype = steps[-1].genotype
+    names = " + ".join(step.move for step in steps)
+    return replace(steps[-1], move=names, rejected=sum(step.rejected for step in steps))
 
 
 def _edits(space: Space, genotype: Genotype, rng: Random, refused: Counter[str]):

@@ -57,8 +57,9 @@ def search(config: SearchConfig, on_progress: Callable[[Progress], None] | None 
         workers = executor(scorer, config.threads)
         current = Search(config, space, limits, study, workers, state, on_progress or (lambda _: None))
         try:
-            current.explore(STRATEGIES[config.strategy]())
-            best, summary = finish(current)
+            strategy = STRATEGIES[config.strategy]()
+            current.explore(strategy)
+            best, summary = finish(current, strategy)
         except KeyboardInterrupt:
             done = study.count("scored", "failed")
             raise Interrupted(

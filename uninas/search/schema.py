@@ -27,7 +27,7 @@ CREATE TABLE candidates (
 );
 CREATE TABLE scores (
     candidate INTEGER NOT NULL REFERENCES candidates (id),
-    phase TEXT NOT NULL,                           -- search, or fresh: the leaders at the end
+    phase TEXT NOT NULL,                           -- search [generation], leaders or fresh: see scoring.py
     repeat INTEGER NOT NULL,
     seed TEXT NOT NULL,                            -- of the initial weights
     value REAL,                                    -- NULL where there is none

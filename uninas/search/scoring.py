@@ -1,7 +1,8 @@
 """Scores of genotypes by a training-free proxy, each a pure function of (run seed, genotype, phase, repeat).
 
-All candidates see the same noise images in the same repeat; initial weights differ from genotype to genotype. Neither
-the order of scoring nor the process that scores changes a value.
+All candidates see the same noise images in the same repeat, and what they have in common has the same initial weights
+(see `uninas.compiler.init`): the difference of two scores of a repeat then comes from what differs, and varies several
+times less than the scores themselves. Neither the order of scoring nor the process that scores changes a value.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import hashlib
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,8 +19,9 @@ from .. import proxies
 from ..compiler import build
 from ..genotype import Genotype
 
-Phase = Literal["search", "fresh"]
-"""Scores that decisions are made from, and the final ones on seeds that no decision has seen."""
+Phase = str
+"""What scores are for, as part of their seeds: "search", or "search G" for decisions of generation G; "leaders", the
+competition at the end; "fresh", the last word, on seeds that no decision has seen."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,15 @@ class Scorer:
 
     def score(self, genotype: Genotype, phase: Phase, repeat: int) -> Score:
         """Builds the network with the repeat's weights and scores it on the repeat's images."""
-        seed = self.seed_of(genotype, phase, repeat)
+        seed = self.seed_of(phase, repeat)
         start = time.perf_counter()
         network = build(genotype, self.classes, seed=seed)
         found = proxies.score(network, [self.proxy], self.images(phase, repeat), seed)[self.proxy]
         return Score(seed, found.value, found.failure, time.perf_counter() - start)
 
-    def seed_of(self, genotype: Genotype, phase: Phase, repeat: int) -> int:
-        """Seed of the initial weights."""
-        return derived_seed(self.seed, phase, repeat, genotype.key)
+    def seed_of(self, phase: Phase, repeat: int) -> int:
+        """Seed of the initial weights: what two networks share has the same weights in the same repeat."""
+        return derived_seed(self.seed, phase, repeat, "weights")
 
     def images(self, phase: Phase, repeat: int) -> Tensor:
         """B x 3 x H x W of standard normal noise, the same for all candidates."""

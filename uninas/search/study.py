@@ -195,6 +195,11 @@ class Study:
         query = "SELECT value FROM scores WHERE candidate = ? AND phase = ? ORDER BY repeat"
         return [row[0] for row in self._rows(query, candidate, phase)]
 
+    def search_values(self, candidate: int) -> list[float | None]:
+        """All scores of a candidate before the end of the search."""
+        query = "SELECT value FROM scores WHERE candidate = ? AND phase LIKE 'search%' ORDER BY phase, repeat"
+        return [row[0] for row in self._rows(query, candidate)]
+
     def all_values(self, phase: Phase) -> dict[int, list[float]]:
         """Scores of all candidates that have scores and no failure."""
         query = (

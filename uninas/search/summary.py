@@ -27,10 +27,14 @@ class Summary(BaseModel):
     """`summary.json`."""
 
     best: Found
-    """The highest fresh mean among the leaders and the start."""
+    """The winner among the leaders, or the start when the winner's fresh mean is not above the start's."""
     start: Found
+    gain: float
+    """Fresh score of the best less that of the start."""
+    gain_se: float
+    """Standard error of `gain`, from differences repeat by repeat."""
     leaders: list[Found]
-    """All candidates that were scored anew, best first."""
+    """The candidates that competed at the end, best first, with the scores of that competition."""
     evaluated: int
     """Candidates that were scored, beside the start."""
     duplicates: int

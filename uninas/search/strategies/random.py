@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
 
 from ..explore import START, Search
-from ..propose import Proposal
+from ..propose import Proposal, several
+from ..scoring import Phase
 
 
 class RandomWalks:
     """Each candidate is the end of a walk of its own, 1 to `steps` moves long; scores steer nothing."""
 
+    def phase(self, search: Search) -> Phase:
+        return "search"
+
     def propose(self, search: Search, rng: Random) -> tuple[Proposal, int]:
         length = rng.randint(1, search.config.steps)
-        genotype, rejected = search.study.candidate(START).genotype, 0
-        proposal = None
-        for _ in range(length):
-            proposal = search.space.propose(genotype, rng, search.limits)
-            genotype, rejected = proposal.genotype, rejected + proposal.rejected
-        return replace(proposal, move=f"{length} random moves", rejected=rejected), START  # type: ignore[type-var]
+        return several(search, search.study.candidate(START).genotype, length, rng), START
 
     def decide(self, search: Search, children: Sequence[int]) -> None:
         pass
+
+    def leaders(self, search: Search) -> list[int]:
+        """The highest by lead over the start less its standard error."""
+        counts = {number: len(values) for number, values in search.study.all_values("search").items()}
+
+        def bound(number: int) -> tuple[float, int]:
+            lead, error = search.lead(number, START, counts[number], "search")
+            return lead - error, -number
+
+        return sorted(counts.keys() - {START}, key=bound, reverse=True)[: search.config.leaders]
