@@ -64,7 +64,8 @@ def test_what_is_written(config):
     assert written == json.loads(summary.model_dump_json())
     best = Genotype.load(settings.out / "best.yaml")
     assert best.key == written["best"]["key"]
-    assert written["best"]["score"] == max(leader["score"] for leader in written["leaders"])
+    assert written["gain"] == pytest.approx(written["best"]["score"] - written["start"]["score"])
+    assert written["best"]["key"] in [leader["key"] for leader in written["leaders"]]
     assert written["best"]["score_se"] > 0 and written["start"]["score_se"] > 0
     assert written["evaluated"] == written["iterations"] == 6
     assert {"duplicates", "rejected", "seconds"} <= written.keys() and written["seconds"] > 0

@@ -16,7 +16,6 @@ from ..explore import Search
 from ..propose import Proposal, several
 from ..scoring import Phase
 
-
 STRIDES = (1, 2, 4, 8)
 """Moves that lead to a neighbour. One move changes the score less than the weights do; several often change it more."""
 
