@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor, nn
 
-
 FRAME = ("stem", "head", "down", "down_shortcut")
 """Parts of a network beside its sub-blocks."""
 
@@ -18,15 +17,16 @@ FRAME = ("stem", "head", "down", "down_shortcut")
 def initialise(network: nn.Module, seed: int) -> None:
     """Convolutions and linears: kaiming normal, fan in, ReLU gain, biases 0; norms 1 and 0; others as they declare.
 
-    The weights of stem, head, downsampling and each sub-block depend on the seed, on where they stand and on their order there, and
-    on nothing else: two networks that differ in one place are equal everywhere else. Scores of both then differ by
-    what differs, not by luck. (Common random numbers, as simulation calls it.) Within a part every weight has a
-    generator of its own, so that weights can be drawn on several threads with the same result.
+    The weights of stem, head, downsampling and each sub-block depend on the seed, on where they stand and on their
+    order there, and on nothing else: two networks that differ in one place are equal everywhere else. Scores of both
+    then differ by what differs, not by luck. (Common random numbers, as simulation calls it.) Within a part every
+    weight has a generator of its own, so that weights can be drawn on several threads with the same result.
     """
     weights: list[tuple[Tensor, int]] = []
     generator = torch.Generator().manual_seed(_seed_of(seed, ""))
     for name, child in network.named_modules():
-        if getattr(child, "is_subblock", False) or name.rpartition(".")[2] in FRAME:
+        framed = name.rpartition(".")[2] in FRAME and ".graph." not in name  # nodes may have such ids too
+        if getattr(child, "is_subblock", False) or framed:
             generator.manual_seed(_seed_of(seed, name))
         if isinstance(child, (nn.Conv2d, nn.Linear)):
             weights.append((child.weight, _draw_seed(generator)))
