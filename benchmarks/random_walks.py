@@ -14,6 +14,7 @@ import argparse
 import random
 import time
 from collections import Counter
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -24,7 +25,7 @@ from uninas.search import Limits, Space
 
 SIZES = ((64, 64), (48, 80))
 STARTS = ("resnet", "efficientnet", "vit", "coatnet")
-SMALL = {"widths": (32, 32, 64, 64), "depths": (1, 1, 1, 1)}
+SMALL: dict[str, Any] = {"widths": (32, 32, 64, 64), "depths": (1, 1, 1, 1)}
 BATCH = 2
 
 
@@ -77,7 +78,7 @@ def main() -> None:
     limits = Limits.model_validate({"max_params": arguments.max_params})
     print(f"{'start':<13} {'genotypes':>9} {'distinct':>8} {'faults':>6} {'largest':>8} {'minutes':>7}")
     for start in arguments.starts:
-        origin = uninas.blocks.network(start, **(SMALL if arguments.small else {}))
+        origin = uninas.blocks.network(start, **SMALL) if arguments.small else uninas.blocks.network(start)
         rng, wrong, keys, largest = random.Random(f"{arguments.seed}/{start}"), Counter(), set(), 0
         began = time.perf_counter()
         for _ in range(arguments.count):

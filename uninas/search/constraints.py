@@ -49,7 +49,7 @@ class Limits(BaseModel):
     min_macs: Count | None = None
     input_size: InputSize = 224
     """Side of the image in pixels, or height and width, for which MACs are counted."""
-    num_classes: int = Field(1000, ge=1)
+    num_classes: int = Field(default=1000, ge=1)
     """Classes of the head that is counted with the network."""
 
     @model_validator(mode="after")
