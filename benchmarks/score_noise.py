@@ -28,7 +28,7 @@ BUDGET = 4.0
 
 def walk(space: Space, start: str, count: int, moves: int, max_params: str, seed: int) -> list[Genotype]:
     """`count` networks along a random walk, `moves` moves apart."""
-    genotype, rng, limits = space.start(start), random.Random(seed), Limits(max_params=max_params)
+    genotype, rng, limits = space.start(start), random.Random(seed), Limits.model_validate({"max_params": max_params})
     found = [genotype]
     while len(found) < count:
         for _ in range(moves):
