@@ -1,13 +1,12 @@
 # make search   installs the core into .venv and runs a real search on the CPU (minutes)
 # make test     installs everything into .venv; lint, types, the whole test suite
-# make demo     search, training on digits, export to mmdetection and mmsegmentation, on small data
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: search test demo lint
+.PHONY: search test lint
 
 search: .venv/core
 	$(BIN)/uninas search --max-params 30M $(ARGS)
@@ -19,9 +18,6 @@ lint: .venv/all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --warnings
-
-demo: .venv/all
-	OMP_NUM_THREADS=1 $(BIN)/python tools/demo.py $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
