@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from . import __version__, blocks
-from .errors import GenotypeError, SpaceError, UninasError
+from .errors import GenotypeError, ProxyError, SpaceError, UninasError
 from .genotype import Genotype, cost
 from .report.progress import SearchBar, summary_lines
 from .search.config import SearchConfig
@@ -285,7 +285,7 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> NoRetur
     """Runs an application the way `uninas` does and exits: our errors without a traceback, the codes of this file."""
     try:
         application(arguments)  # exits by itself: 0, 1 when aborted, 2 for wrong usage
-    except (GenotypeError, SpaceError) as error:
+    except (GenotypeError, SpaceError, ProxyError) as error:
         sys.exit(fail(error, 2))
     except UninasError as error:
         sys.exit(fail(error, 1))

@@ -55,6 +55,30 @@ def test_equal_genotypes_get_equal_weights(genotype):
     torch.testing.assert_close(uninas.build(disguised, 5).eval()(x), uninas.build(genotype, 5).eval()(x))
 
 
+def test_ids_do_not_decide_weights():
+    """Not even those that name parts of a network."""
+    nets = []
+    for name in ("stem", "head", "down", "anything"):
+        b = GraphBuilder()
+        x = b.add("conv", b.input, id=name)
+        nets.append(uninas.build(wrap(b.build(b.add("conv", b.add("gelu", x), id="last"))), 3))
+    for net in nets[1:]:
+        for ours, theirs in zip(net.parameters(), nets[0].parameters()):
+            assert torch.equal(ours, theirs)
+
+
+def test_what_two_networks_share_is_equal(genotype):
+    """Networks that differ in one sub-block have the same weights everywhere else."""
+    b = GraphBuilder()
+    changed = genotype.with_graph((1, 0, 0), b.build(b.add("conv", b.input, kernel=3)))
+    ours, theirs = uninas.build(genotype, 5).state_dict(), uninas.build(changed, 5).state_dict()
+    here = "stages.1.0.subblocks.0.graph."
+    rest = [name for name in ours if not name.startswith(here)]
+    assert rest == [name for name in theirs if not name.startswith(here)]
+    assert all(torch.equal(ours[name], theirs[name]) for name in rest)
+    assert len(rest) < len(ours)
+
+
 def test_a_backbone_has_the_weights_of_its_classifier(genotype):
     classifier = uninas.build(genotype, 5, seed=1).state_dict()
     backbone = uninas.build(genotype, seed=1, features_only=True, out_indices=(0, 1)).state_dict()

@@ -6,7 +6,9 @@ feature map, gradient checkpointing, frozen stages, and the depth of each parame
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import GenotypeError
 from ..genotype import Genotype, Stage, SubBlock
+from ..genotype.frame import check_whole
 from ..ops.layers import Layer, activation_layer, norm_layer, sequential
 from .lower import Pass, lower
 
@@ -51,6 +54,25 @@ def _drop_path(rate: float) -> nn.Module:
     from timm.layers.drop import DropPath  # here, because importing timm takes longer than importing torch
 
     return DropPath(rate)
+
+
+def _recomputing(block: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
+    """Contexts of the first and the second computation of a checkpointed block."""
+    return nullcontext(), _statistics_kept(block)
+
+
+@contextmanager
+def _statistics_kept(block: nn.Module) -> Iterator[None]:
+    """Computing a second time must not count the same batch into the running statistics again."""
+    norms = [module for module in block.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta):
+            norm.momentum = momentum
 
 
 class BlockModule(nn.Module):
@@ -135,7 +157,8 @@ class Network(nn.Module):
         for stage in self.stages:
             for block in stage:  # type: ignore[union-attr]
                 if self.checkpointing and self.training and torch.is_grad_enabled():
-                    x = checkpoint(block, x, use_reentrant=False)  # type: ignore[assignment]
+                    contexts = partial(_recomputing, block)
+                    x = checkpoint(block, x, use_reentrant=False, context_fn=contexts)  # type: ignore[assignment]
                 else:
                     x = block(x)
             found.append(x)
@@ -159,9 +182,13 @@ class Network(nn.Module):
     def freeze_stages(self, count: int) -> None:
         """Freezes the stem (count >= 0) and the first `count` stages: no gradients, and always in eval mode.
 
+        Args:
+            count: -1 freezes nothing.
+
         Raises:
-            GenotypeError: `count` is above the number of stages.
+            GenotypeError: `count` is no whole number from -1 to the number of stages.
         """
+        check_whole(count, "frozen_stages", minimum=-1)
         if count > len(self.stages):
             raise GenotypeError(f"the network has {len(self.stages)} stages, cannot freeze {count}", "frozen_stages")
         self._frozen_stages = count
