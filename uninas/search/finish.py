@@ -26,7 +26,9 @@ def finish(search: Search, strategy: Strategy) -> tuple[Genotype, Summary]:
     gain, gain_se = search.lead(best, START, config.fresh_repeats, "fresh")
     if not gain > 0:
         best, gain, gain_se = START, 0.0, 0.0
-    means = [mean for number in range(study.count("scored")) if math.isfinite(mean := search.mean(number))]
+    means = [
+        mean for number in range(1 + study.count("scored", "failed")) if math.isfinite(mean := search.mean(number))
+    ]
     summary = Summary(
         best=_found(search, best, "fresh"),
         start=_found(search, START, "fresh"),
