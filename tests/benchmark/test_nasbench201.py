@@ -119,6 +119,18 @@ def test_same_network_same_key(one, other):
     assert nasbench201(arch_string(one)).key == nasbench201(arch_string(other)).key
 
 
+def test_same_key_same_rounding():
+    """Two ways to write one network, whose sums come in another order."""
+    pair = [
+        "|nor_conv_1x1~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|nor_conv_3x3~0|nor_conv_1x1~1|skip_connect~2|",
+        "|nor_conv_1x1~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|nor_conv_1x1~0|nor_conv_1x1~1|skip_connect~2|",
+    ]
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    one, other = (uninas.build(nasbench201(arch), 10, seed=1).eval()(x) for arch in pair)
+    assert nasbench201(pair[0]) == nasbench201(pair[1])
+    assert torch.equal(one, other)
+
+
 def test_other_network_other_key():
     shared = ["nor_conv_3x3", "none", "nor_conv_1x1", "none", "nor_conv_1x1", "skip_connect"]
     doubled = ["nor_conv_3x3", "nor_conv_3x3", "none", "none", "nor_conv_1x1", "nor_conv_1x1"]

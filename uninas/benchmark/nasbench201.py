@@ -94,7 +94,19 @@ def cell_graph(arch: str) -> BlockGraph:
         chain = space().edges[op] or []
         found = [_chain(b, value(source), chain, f"{source}{target}")] if chain else terms[source]
         terms[target] = [*terms.get(target, []), *found]
-    return b.build(value(edges[-1].target))
+    return _sums_in_order(b.build(value(edges[-1].target)))
+
+
+def _sums_in_order(graph: BlockGraph) -> BlockGraph:
+    """The same graph, its sums in an order of the structure: then equal keys give networks that round alike."""
+    rank = {node: i for i, node in enumerate(graph.canonical_order)}
+
+    def ordered(node: str) -> Sequence[Ref]:
+        refs = graph.sources[node]
+        commutative = node in graph.ops and graph.ops[node].commutative
+        return sorted(refs, key=lambda ref: rank.get(ref.node, -1)) if commutative else refs
+
+    return BlockGraph.from_sources(graph.ops, {node: ordered(node) for node in graph.sources})
 
 
 def _chain(b: GraphBuilder, x: Ref, chain: Sequence[dict[str, Any]], suffix: str) -> Ref:
