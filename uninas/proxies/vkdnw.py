@@ -94,7 +94,7 @@ def vkdnw(
     with borrowed(net), lean(net), differentiable_attention(composite=class_chunk > 1):
         net.requires_grad_(False)
         matrices = fisher_matrices(
-            net, x, parameters, fisher, generator, probes=probes, class_chunk=class_chunk,
+            net, x, parameters, fisher, probes=probes, generator=generator, class_chunk=class_chunk,
             sample_chunk=sample_chunk, taps=jacobian == "taps",
         )  # fmt: skip
     information = matrices.mean(0)
