@@ -1,16 +1,34 @@
 """torch.export with dynamic batch, height and width, against eager at other sizes."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 import uninas
+from uninas import Genotype
 from uninas.compiler import PASSES
+from uninas.genotype import Downsample, Stage, Stem, StemConv
 
 
-@pytest.mark.parametrize("passes", [(), PASSES], ids=["plain", "rewritten"])
-def test_exported_network_runs_at_any_size(passes):
-    genotype = uninas.blocks.network("coatnet", widths=(8, 16, 16, 32), depths=(1, 1, 1, 1), input_size=64)
-    net = uninas.build(genotype, 5, passes=passes).eval()
+def everything() -> Genotype:
+    """Every operation, and every kind of downsampling but `pool`, which coatnet has."""
+    stored = Genotype.load(Path(__file__).parents[1] / "genotype" / "assets" / "v1_everything.yaml")
+    local, attention = stored.stages[0].blocks[0], stored.stages[1].blocks[1]
+    stages = [(16, "none", local), (24, "project", attention), (32, "basic", local), (32, "patch", attention)]
+    return Genotype(tuple(Stage(w, (b,), Downsample(kind)) for w, kind, b in stages), Stem((StemConv(16, 3, 2),)))
+
+
+GENOTYPES = {
+    "coatnet": uninas.blocks.network("coatnet", widths=(8, 16, 16, 32), depths=(1, 1, 1, 1), input_size=64),
+    "everything": everything(),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "passes"), [("coatnet", PASSES), ("everything", ())], ids=["coatnet", "everything"])
+def test_exported_network_runs_at_any_size(name, passes):
+    net = uninas.build(GENOTYPES[name], 5, passes=passes).eval()
     sizes = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height", min=64), 3: torch.export.Dim("width", min=64)}
     program = torch.export.export(net, (torch.randn(2, 3, 64, 96),), dynamic_shapes=(sizes,))
     exported = program.module()

@@ -300,6 +300,12 @@ def branch_is_read_again(b: GraphBuilder, x: Ref) -> Ref:
     return b.add("concat", first, b.add("add", first, second))
 
 
+def read_in_two_orders(b: GraphBuilder, x: Ref) -> Ref:
+    """Joining would run every convolution twice."""
+    first, second = (b.add("conv", part, kernel=3) for part in b.ports(b.add("chunk", x)))
+    return b.add("multiply", b.add("concat", first, second), b.add("concat", second, first))
+
+
 def one_branch_twice(b: GraphBuilder, x: Ref) -> Ref:
     first, _ = b.ports(b.add("chunk", x))
     once = b.add("conv", first, kernel=3)
@@ -322,6 +328,7 @@ APART: dict[str, Write] = {
     "of different widths": other_widths,
     "read again": read_again,
     "a branch read again": branch_is_read_again,
+    "branches read in two orders": read_in_two_orders,
     "one branch twice": one_branch_twice,
 }
 

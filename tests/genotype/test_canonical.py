@@ -218,6 +218,49 @@ def test_canonical_order_is_a_canonical_form(data):
     assert [other_labels[i] for i in other_order] == [labels[i] for i in order]
 
 
+def rook_and_shrikhande() -> tuple[nx.Graph, nx.Graph]:
+    """Two strongly regular graphs with the same parameters: colours alone never tell them apart."""
+    rook = nx.line_graph(nx.complete_bipartite_graph(4, 4))
+    steps = [(0, 1), (1, 0), (1, 1)]
+    places = [(i, j) for i in range(4) for j in range(4)]
+    shrikhande = nx.Graph(((i, j), ((i + a) % 4, (j + b) % 4)) for i, j in places for a, b in steps)
+    return nx.convert_node_labels_to_integers(rook), nx.convert_node_labels_to_integers(shrikhande)
+
+
+REGULAR = {
+    "Petersen": nx.petersen_graph(),
+    "cube": nx.convert_node_labels_to_integers(nx.hypercube_graph(3)),
+    "prism": nx.circular_ladder_graph(6),
+    "Moebius ladder": nx.circulant_graph(12, [1, 6]),
+    "Frucht": nx.frucht_graph(),
+    "random cubic": nx.random_regular_graph(3, 12, seed=1),
+    "three components": nx.disjoint_union_all([nx.cycle_graph(3), nx.cycle_graph(4), nx.cycle_graph(4)]),
+    "Desargues": nx.desargues_graph(),
+    **dict(zip(("rook", "Shrikhande"), rook_and_shrikhande())),
+}
+
+
+@pytest.mark.parametrize("name", REGULAR)
+def test_regular_graphs(name):
+    """Where colours say nothing, the search has to be right: the same form from every numbering."""
+    graph, rng = REGULAR[name], random.Random(0)
+    size = graph.number_of_nodes()
+    forms = set()
+    for _ in range(12):
+        numbers = rng.sample(range(size), size)
+        edges = [(numbers[a], 0, numbers[b], 0) for a, b in graph.edges for a, b in ((a, b), (b, a))]
+        forms.add(tuple(canonical_order(["x"] * size, edges)[1]))
+    assert len(forms) == 1
+
+
+def test_regular_graphs_differ():
+    forms = {}
+    for name, graph in REGULAR.items():
+        edges = [(a, 0, b, 0) for a, b in graph.edges for a, b in ((a, b), (b, a))]
+        forms[name] = tuple(canonical_order(["x"] * graph.number_of_nodes(), edges)[1])
+    assert len(set(forms.values())) == len(REGULAR)
+
+
 # ------------------------------------------------------------------------------------------------ whole networks
 
 

@@ -78,6 +78,15 @@ def test_halving_pool_averages_what_is_there():
     assert HalvingPool().build()(x).flatten().tolist() == [(0 + 1 + 3 + 4) / 4, (2 + 5) / 2]
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_halving_pool_compiled(size, monkeypatch):
+    """Compilers and exporters get another way to the same numbers."""
+    pool, x = HalvingPool().build(), torch.randn(2, 3, *size)
+    expected = pool(x)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    torch.testing.assert_close(pool(x), expected)
+
+
 def test_classifier():
     layers = [GlobalPoolLayer(), LinearLayer(CHANNELS, 5)]
     parameters, macs, out = counted(sequential(layers), torch.randn(1, CHANNELS, 4, 3))

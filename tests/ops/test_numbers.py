@@ -99,6 +99,26 @@ def test_relative_position_bias_on_its_own_grid():
     torch.testing.assert_close(bias, module.table[0, y[:, None] - y + 2, x[:, None] - x + 2])
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 3), (3, 1), (1, 1)])
+def test_relative_position_bias_on_a_single_row(height, width):
+    """The only offset along an axis of one position is 0, the middle of the table."""
+    module = make("rel_pos_bias", {"size": 3}).build((Value(1, Grid.PAIR),))
+    torch.nn.init.normal_(module.table)
+    bias = module(None, torch.zeros(1, 1, height, width))[0, 0]
+    y, x = torch.arange(height * width) // width, torch.arange(height * width) % width
+    torch.testing.assert_close(bias, module.table[0, y[:, None] - y + 2, x[:, None] - x + 2])
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 3), (2, 5), (3, 3)])
+def test_relative_position_bias_compiled(height, width, monkeypatch):
+    """Compilers and exporters get another way to the same numbers."""
+    module = make("rel_pos_bias", {"size": 3}).build((Value(2, Grid.PAIR),))
+    torch.nn.init.normal_(module.table)
+    expected = module(None, torch.zeros(1, 1, height, width))
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    torch.testing.assert_close(module(None, torch.zeros(1, 1, height, width)), expected)
+
+
 @pytest.mark.parametrize("mode", ["no_grad", "inference_mode"])
 def test_relative_position_bias_is_never_stale(mode):
     """Kept between calls or not: it follows the table, the size, the precision and the mode."""

@@ -67,6 +67,12 @@ class FusedAttention(nn.Module):
         return join_heads(F.scaled_dot_product_attention(q_BhNd, k_BhNd, v_BhNd, attn_mask=bias), v)
 
 
+def _offsets(side: int, device: torch.device) -> Tensor:
+    """side x side: the offset between two positions along one axis, counted from 0."""
+    positions = torch.arange(side, device=device)
+    return positions[:, None] - positions + (side - 1)
+
+
 class RelativePositionBias(nn.Module):
     """Adds a learnt bias for each head and each offset between query and key.
 
@@ -97,8 +103,16 @@ class RelativePositionBias(nn.Module):
         return self._kept[2]
 
     def _expand(self, height: int, width: int) -> Tensor:
-        offsets = (2 * height - 1, 2 * width - 1)
-        table = F.interpolate(self.table[None], size=offsets, mode="bilinear", align_corners=True)
+        table = self.table[None]
+        centre = slice(table.shape[2] // 2, table.shape[2] // 2 + 1)
+        if isinstance(height, int) and height == 1:  # interpolation to one offset would take the first
+            table = table[:, :, centre]
+        if isinstance(width, int) and width == 1:
+            table = table[..., centre]
+        table = F.interpolate(table, size=(2 * height - 1, 2 * width - 1), mode="bilinear", align_corners=True)
+        if torch.compiler.is_compiling():  # where the sizes of windows would become constants
+            rows, columns = (_offsets(side, table.device) for side in (height, width))
+            return table[:, :, rows][..., columns].transpose(3, 4).flatten(4, 5).flatten(2, 3)
         # windows[y1, x1, u, v] = table[y1 + u, x1 + v]; the bias wants offset y1 - y2 + H - 1, so u = H - 1 - y2.
         windows = table.unfold(2, height, 1).unfold(3, width, 1)
         return windows.flip((4, 5)).flatten(4, 5).flatten(2, 3)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..errors import GenotypeError
 from .base import Op, make
@@ -64,6 +66,19 @@ class ConvLayer:
         )
 
 
+class HalvingAverage(nn.AvgPool2d):
+    """Average over 2 x 2 with stride 2; an odd side rounds up and averages what is there."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 2, ceil_mode=True, count_include_pad=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling():
+            return super().forward(input)
+        # torch.export cannot reason about rounding up. Rounding down behind a repeated last row and column is the same.
+        return F.avg_pool2d(F.pad(input, (0, 1, 0, 1), mode="replicate"), 2, 2)
+
+
 @dataclass(frozen=True)
 class HalvingPool:
     """Average over 2 x 2 with stride 2; an odd side rounds up and averages what is there."""
@@ -78,7 +93,7 @@ class HalvingPool:
         return 0
 
     def build(self) -> nn.Module:
-        return nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)
+        return HalvingAverage()
 
 
 @dataclass(frozen=True)

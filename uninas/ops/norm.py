@@ -33,8 +33,9 @@ class RMSNorm2d(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        scale = torch.rsqrt(x.square().mean(1, keepdim=True) + self.eps)
-        return x * scale * self.weight[:, None, None]
+        x = x.permute(0, 2, 3, 1)  # channels last, as for a layer norm: torch.export knows the layout of the result
+        scale = torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps)
+        return (x * scale * self.weight).permute(0, 3, 1, 2)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         nn.init.ones_(self.weight)

@@ -1,0 +1,168 @@
+"""Imports point one way, and the core needs none of the optional packages."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "uninas"
+
+LAYERS = (
+    {"errors"},
+    {"ops", "resources"},
+    {"genotype", "units"},
+    {"blocks", "compiler"},
+    {"proxies"},
+    {"search"},
+    {"engine", "export", "report", "benchmark"},
+    {"cli"},
+)
+"""A module imports from the layers before its own and from its own package; those of the last but one, each other."""
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+TOP = RANK["engine"]
+
+CORE = {"torch", "networkx", "yaml", "numpy", "pydantic", "typer", "rich"}
+"""What the core may import when it is itself imported: dependencies that every installation has. (timm is one too, but
+takes longer to import than torch: functions that need it import it.)"""
+
+OPTIONAL = {
+    *("mmengine", "mmcv", "mmdet", "mmseg", "ray", "matplotlib", "plotly", "onnx", "scipy", "sklearn", "torchvision"),
+}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """(dotted name, file) of every module."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imports(name: str, path: Path, at_import: bool = False) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of every import; with `at_import`, only of those that run when the module is imported."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    frontier: list[ast.AST] = [tree]
+    while frontier:
+        node = frontier.pop()
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                outer = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*outer, base] if base else outer)
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+        function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        types_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if not (at_import and (function or types_only)):
+            frontier.extend(ast.iter_child_nodes(node))
+
+
+def part(name: str) -> str:
+    """`ops` of `uninas.ops.conv`; "" of `uninas` itself and what it defines."""
+    second = name.split(".")[1] if name.count(".") else ""
+    return second if second in RANK or (PACKAGE / second).is_dir() or (PACKAGE / f"{second}.py").exists() else ""
+
+
+def broken_rules(name: str, path: Path) -> list[str]:
+    found = []
+    ours = part(name)
+    for line, target in imports(name, path):
+        where = f"{path.name}:{line} imports {target}"
+        if target.split(".")[0] in ("tools", "tests", "benchmarks"):
+            found.append(where)
+        if target.split(".")[0] != "uninas" or not ours:
+            continue
+        theirs = part(target)
+        if not theirs:  # `uninas` itself imports blocks and compiler
+            if RANK[ours] < TOP and target != "uninas.__version__":
+                found.append(where)
+        elif theirs != ours and RANK[theirs] >= RANK[ours] and not RANK[theirs] == RANK[ours] == TOP:
+            found.append(where)
+    return found
+
+
+def test_every_part_has_its_place():
+    parts = {part(name) for name, _ in modules()} - {""}
+    assert parts <= set(RANK), f"give {sorted(parts - set(RANK))} a place in LAYERS"
+    assert set(RANK) <= parts
+
+
+@pytest.mark.parametrize(("name", "path"), [pytest.param(*module, id=module[0]) for module in modules()])
+def test_imports_point_one_way(name, path):
+    assert broken_rules(name, path) == []
+
+
+CORE_PARTS = [*(name for names in LAYERS[: RANK["search"] + 1] for name in sorted(names)), "cli"]
+
+
+@pytest.mark.parametrize("name", CORE_PARTS)
+def test_the_core_imports_core_dependencies_only(name):
+    allowed = CORE | {"uninas"} | sys.stdlib_module_names
+    found = [
+        f"{path.name}:{line} imports {target}"
+        for module, path in modules()
+        if part(module) == name
+        for line, target in imports(module, path, at_import=True)
+        if target.split(".")[0] not in allowed
+    ]
+    assert found == []
+
+
+def test_the_rules_can_be_broken(tmp_path):
+    """The checks above see every form of import."""
+    path = tmp_path / "conv.py"
+    for text, broken in {
+        "from ..genotype import Ref": True,
+        "from .. import compiler": True,
+        "from .. import Genotype": True,
+        "import uninas.search.space": True,
+        "from uninas.blocks import network": True,
+        "def f():\n    from ..genotype.graph import Ref": True,
+        "import tools.search": True,
+        "from ..errors import nearest": False,
+        "from .base import Op": False,
+        "from . import base": False,
+        "import torch": False,
+    }.items():
+        path.write_text(text)
+        assert bool(broken_rules("uninas.ops.conv", path)) == broken, text
+    path.write_text("try:\n    import ray\nexcept ImportError:\n    pass\ndef f():\n    import mmengine")
+    assert [target for _, target in imports("uninas.ops.conv", path, at_import=True)] == ["ray"]
+    path.write_text("from ..export import onnx")
+    assert broken_rules("uninas.report.text", path) == []
+    assert broken_rules("uninas.search.space", path) != []
+
+
+BLOCKED = """
+import importlib, pkgutil, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ImportError(f"{{name}} is not installed here")
+
+sys.meta_path.insert(0, Blocker())
+import uninas
+after_uninas = set(sys.modules)
+for part in {parts!r}:
+    module = importlib.import_module(f"uninas.{{part}}")
+    for info in pkgutil.walk_packages(getattr(module, "__path__", ()), f"uninas.{{part}}."):
+        importlib.import_module(info.name)
+uninas.build(uninas.blocks.network("coatnet", widths=(8, 8, 16, 16), depths=(1, 1, 1, 1)), 3)
+print(*sorted({{name.partition(".")[0] for name in sys.modules}} & {blocked!r}))
+print(*sorted({{"timm", "pandas"}} & {{name.partition(".")[0] for name in after_uninas}}))
+"""
+
+
+def test_the_core_works_without_optional_packages():
+    code = BLOCKED.format(blocked=OPTIONAL, parts=CORE_PARTS)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == "\n\n"
