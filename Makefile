@@ -1,4 +1,5 @@
 # make search   installs the core into .venv and runs a real search on the CPU (minutes)
+# make demo     installs all of it and goes the whole way: search, training, mmdet, mmseg (about ten minutes)
 # make test     installs everything into .venv; lint, types, the whole test suite
 
 PYTHON ?= python3
@@ -6,10 +7,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: search test lint
+.PHONY: search demo test lint
 
 search: .venv/core
 	$(BIN)/uninas search --max-params 30M $(ARGS)
+
+demo: .venv/all
+	$(BIN)/python tools/demo.py $(ARGS)
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)

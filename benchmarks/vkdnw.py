@@ -2,28 +2,29 @@
 
     python benchmarks/vkdnw.py                              CoAtNet, 64 x 64, batch 8, 10 classes, 1 thread
     python benchmarks/vkdnw.py --network coatnet_0_rw_224   a network of timm
+    python benchmarks/vkdnw.py --theirs DIR                 also torch.func on the paper authors' CoAtNet, whose
+                                                            package (pip download uninas==1.3.0) is unpacked in DIR
 
-Every contender runs in processes of its own, in turns, and the best of `--repeats` is shown. Memory is the peak of the
-resident set (getrusage) over what it was with the network built and after a first call on a tiny network, which
-imports and initialises; the last column is that of the whole process.
+Every contender runs in processes of its own, in turns; the best of `--repeats` is shown. Times are those of a second
+call, as in a search. Memory is what the first call adds to the peak of the resident set (getrusage), with the network
+built and after a call on a tiny network, which imports and initialises; the last column is that of the whole process.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from jacrev import jacobian, measured
 from torch import Tensor, nn
-from torch.func import functional_call, jacrev, vmap
 
 from uninas.ops.norm import RMSNorm2d
 from uninas.proxies.cholesky import CovarianceFactor
@@ -53,23 +54,11 @@ def ours(net: nn.Module, x: Tensor) -> Tensor:
 
 
 def vmap_jacrev(net: nn.Module, x: Tensor, chunk: int | None = None) -> Tensor:
-    """The textbook: the Jacobian of the logits with respect to the vector of scalars, mapped over the batch."""
-    net.eval()
-    weights = {name: p.detach() for name, p in net.named_parameters()} | dict(net.named_buffers())
-    names = [name for name, _ in net.named_parameters()][:128]
-    scalars = torch.stack([weights[name].flatten()[0] for name in names])
-
-    def logits(scalars: Tensor, image: Tensor) -> Tensor:
-        replaced = {
-            name: torch.cat([scalar[None], weights[name].flatten()[1:]]).view(weights[name].shape)
-            for name, scalar in zip(names, scalars, strict=True)
-        }
-        return functional_call(net, weights | replaced, (image[None],))[0]
-
-    jacobian = vmap(jacrev(logits, chunk_size=chunk), in_dims=(None, 0))(scalars, x).double()
+    """The same matrix with torch.func."""
+    found = jacobian(net, x, chunk).double()
     with torch.no_grad():
         factor = CovarianceFactor(smoothed(net(x)))
-    rows = factor.transposed_times(jacobian.permute(2, 0, 1)).flatten(1)
+    rows = factor.transposed_times(found.permute(2, 0, 1)).flatten(1)
     return rows @ rows.T / len(x)
 
 
@@ -80,6 +69,21 @@ CONTENDERS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
 }
 
 
+THEIRS = "vmap(jacrev), authors' network"
+
+
+def measure_theirs(arguments: argparse.Namespace) -> dict[str, float]:
+    """Their package has our import name, so its process gets another path."""
+    settings = [f"--{key}={getattr(arguments, key)}" for key in ("size", "batch", "classes", "threads")]
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("jacrev.py").resolve()), *settings],
+        capture_output=True, text=True, cwd=arguments.theirs, env={**os.environ, "PYTHONPATH": str(arguments.theirs)},
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{THEIRS} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def measure(arguments: argparse.Namespace) -> None:
     """In a process of its own: prints seconds and MB, and writes the Fisher matrix."""
     torch.set_num_threads(arguments.threads)
@@ -87,17 +91,10 @@ def measure(arguments: argparse.Namespace) -> None:
     x = torch.randn(arguments.batch, 3, arguments.size, arguments.size, generator=torch.Generator().manual_seed(0))
     tiny = nn.Sequential(nn.Conv2d(3, 2, 3), RMSNorm2d(2), nn.Flatten())
     CONTENDERS[arguments.only](tiny, torch.randn(2, 3, 4, 4))
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    start = time.perf_counter()
-    fisher = CONTENDERS[arguments.only](net, x)
-    seconds = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    torch.save(fisher, arguments.out)
-    kib = 1024 / 1e6
-    print(json.dumps({
-        "seconds": seconds, "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "extra": (after.ru_maxrss - before.ru_maxrss) * kib, "peak": after.ru_maxrss * kib,
-    }))  # fmt: skip
+    found = []
+    costs = measured(lambda: found.append(CONTENDERS[arguments.only](net, x)))
+    torch.save(found[0], arguments.out)
+    print(json.dumps(costs))
 
 
 def main() -> None:
@@ -108,6 +105,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--theirs", type=Path, help="folder that holds the authors' package")
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -126,6 +124,8 @@ def main() -> None:
                     sys.exit(f"{name} failed:\n{done.stderr}")
                 results[name].append(json.loads(done.stdout.splitlines()[-1]))
                 fishers[name] = torch.load(out)
+            if arguments.theirs:
+                results.setdefault(THEIRS, []).append(measure_theirs(arguments))
     print(f"{arguments.network}, {arguments.size} x {arguments.size}, batch {arguments.batch}, "
           f"{arguments.classes} classes, {arguments.threads} thread(s), torch {torch.__version__}")  # fmt: skip
     header = ("", "wall [s]", "CPU [s]", "peak over idle [MB]", "peak [MB]", "relative difference of F")
@@ -133,9 +133,10 @@ def main() -> None:
     reference = fishers["vmap(jacrev)"]
     for name, runs in results.items():
         best = {key: min(run[key] for run in runs) for key in runs[0]}
-        difference = float((fishers[name] - reference).norm() / reference.norm())
+        same = fishers.get(name)  # another network has no matrix to compare
+        difference = "-" if same is None else f"{float((same - reference).norm() / reference.norm()):.1e}"
         print(f"{name:34}{best['seconds']:10.2f}{best['cpu']:10.2f}{best['extra']:22.0f}{best['peak']:12.0f}"
-              f"{difference:28.1e}")  # fmt: skip
+              f"{difference:>28}")  # fmt: skip
 
 
 if __name__ == "__main__":

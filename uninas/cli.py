@@ -18,7 +18,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from . import __version__, blocks
-from .errors import GenotypeError, ProxyError, SpaceError, UninasError
+from .engine import commands as training
+from .engine.options import spread
+from .errors import GenotypeError, UninasError
 from .genotype import Genotype, cost
 from .report.progress import SearchBar, summary_lines
 from .search.config import SearchConfig
@@ -45,6 +47,9 @@ def _default(name: str) -> Any:
     """The default of a search setting."""
     return SearchConfig.model_fields[name].default
 
+
+EXTRAS = {**dict.fromkeys(("mmengine", "mmcv", "mmdet", "mmseg"), "mm"), "scipy": "bench", "matplotlib": "report"}
+"""Optional packages, and the extra of uninas that brings them."""
 
 _DEFAULT_SIZE = str(_default("proxy_size"))
 
@@ -267,6 +272,13 @@ def _check_build(genotype: Genotype, text: str) -> None:
         raise GenotypeError("gives logits that are not finite", text)
 
 
+app.command()(training.train)
+app.command("export-backbone")(training.export_backbone)
+app.command()(training.doctor)
+app.add_typer(training.protocol_app, name="protocol")
+app.add_typer(training.data_app, name="data")
+
+
 def fail(error: Exception, code: int) -> int:
     """Prints an error in one line (or a line each) and returns the exit code."""
     err.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
@@ -285,10 +297,14 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> NoRetur
     """Runs an application the way `uninas` does and exits: our errors without a traceback, the codes of this file."""
     try:
         application(arguments)  # exits by itself: 0, 1 when aborted, 2 for wrong usage
-    except (GenotypeError, SpaceError, ProxyError) as error:
-        sys.exit(fail(error, 2))
     except UninasError as error:
-        sys.exit(fail(error, 1))
+        sys.exit(fail(error, error.exit_code))
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        remedy = f'pip install "uninas-toolkit[{extra}]"'
+        sys.exit(fail(UninasError(f"this needs {error.name}, which is not installed: {remedy}"), 1))
     sys.exit(0)
 
 
@@ -304,4 +320,4 @@ def _root(
 
 def main() -> None:
     """Entry point of the console command."""
-    run(app)
+    run(app, spread(sys.argv[1:]))

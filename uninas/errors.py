@@ -9,6 +9,9 @@ from collections.abc import Iterable
 class UninasError(Exception):
     """Base of every error that uninas raises on purpose; commands print it without a traceback."""
 
+    exit_code = 1
+    """Of a command: 2 where the input is at fault."""
+
 
 class GenotypeError(UninasError):
     """A genotype, a graph or an operation that is not valid.
@@ -17,6 +20,8 @@ class GenotypeError(UninasError):
         message: what is wrong and what to do instead.
         path: where, as `stages[2].blocks[0].subblocks[0].graph.nodes[5].kernel`; empty when unknown.
     """
+
+    exit_code = 2
 
     def __init__(self, message: str, path: str = "") -> None:
         self.message = message
@@ -34,6 +39,8 @@ class GenotypeError(UninasError):
 class SpaceError(UninasError):
     """A search-space file or limit that is not valid or cannot be met."""
 
+    exit_code = 2
+
 
 class StudyError(UninasError):
     """A study folder that cannot be read, written or continued."""
@@ -41,6 +48,8 @@ class StudyError(UninasError):
 
 class ProxyError(UninasError):
     """A proxy that is unknown, or was given a network or input that it cannot score."""
+
+    exit_code = 2
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -41,10 +41,14 @@ def config(table: Path, out: str = "out", **changes) -> RankConfig:
     return RankConfig(table=table, out=table.parent / out, **settings)
 
 
-def run(config: RankConfig):
+def score(config: RankConfig) -> Rank:
     rank = Rank(config)
     rank.score()
-    return rank.finish()
+    return rank
+
+
+def run(config: RankConfig):
+    return score(config).finish()
 
 
 def values(config: RankConfig) -> dict:
@@ -83,6 +87,7 @@ def test_an_aggregate_ranks_over_all_networks(table):
     assert ranking.scores["logrank(params, naswot)"][0] == pytest.approx(expected.tolist())
 
 
+@pytest.mark.slow
 def test_same_scores_from_any_number_of_workers_in_any_order(table):
     backwards = write_table(table.with_name("backwards.csv"), dict(reversed(ARCHS.items())))
     proxies = ("naswot", "jacov", "zen", "vkdnw")
@@ -90,7 +95,7 @@ def test_same_scores_from_any_number_of_workers_in_any_order(table):
     found = []
     for path, workers in settings:
         chosen = config(path, f"workers{workers}", workers=workers, proxies=proxies)
-        run(chosen)
+        score(chosen)
         found.append(values(chosen))
     assert len(found[0]) == 5 * 4
     assert found[0] == found[1] == found[2]
@@ -98,7 +103,7 @@ def test_same_scores_from_any_number_of_workers_in_any_order(table):
 
 def test_goes_on_where_it_was_interrupted(table):
     whole = config(table, "whole", seeds=2)
-    run(whole)
+    score(whole)
 
     def interrupt(done: int, total: int) -> None:
         if done == 3:
@@ -117,18 +122,17 @@ def test_goes_on_where_it_was_interrupted(table):
 
 
 def test_more_proxies_and_networks_add_to_what_is_there(table):
-    run(config(table, proxies=("naswot",), limit=3))
+    score(config(table, proxies=("naswot",), limit=3))
     before = values(config(table))
-    rank = Rank(config(table, proxies=("naswot", "jacov")))
-    rank.score()
+    score(config(table, proxies=("naswot", "jacov")))
     after = values(config(table))
     assert before.items() <= after.items()
     assert len(after) == 10
 
 
 def test_a_later_seed_is_the_same_alone(table):
-    run(config(table, "both", seeds=2))
-    run(config(table, "second", seed=1))
+    score(config(table, "both", seeds=2))
+    score(config(table, "second", seed=1))
     both, second = values(config(table, "both")), values(config(table, "second"))
     assert second.items() < both.items()
 
@@ -140,7 +144,9 @@ def test_another_setting_needs_force(table):
         Rank(config(table, setting=other))
     kept = table.parent / "out" / "notes.txt"
     kept.write_text("mine")
-    run(config(table, setting=other, force=True))
+    score(config(table, setting=other, force=True))
+    assert not (table.parent / "out" / "metrics.json").exists()
+    run(config(table, setting=other))
     assert kept.read_text() == "mine"
     (table.parent / "out" / "scores.sqlite").unlink()
     with pytest.raises(BenchmarkError, match=r"without its scores\.sqlite"):

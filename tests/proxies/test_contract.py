@@ -70,7 +70,8 @@ def test_a_proxy_has_a_value_and_hands_everything_back(name, build):
     first.requires_grad_(False)
     next(net.children()).eval()
     x, before, rng = images(size=32), snapshot(net), torch.get_rng_state()
-    value = proxies.get(name)(net, x)
+    with torch.no_grad():
+        value = proxies.get(name)(net, x)
     assert math.isfinite(value)
     assert same(before, snapshot(net))
     assert torch.equal(rng, torch.get_rng_state())
@@ -122,12 +123,11 @@ def test_values_are_the_same_in_a_fresh_process():
     assert json.loads(done.stdout) == pytest.approx({name: score.value for name, score in here.items()}, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n, p in PROXIES.items() if "labels" not in p.needs and n not in ("trainability", "zen")]
-)
+OF_EACH_IMAGE = ("trainability", "zen", "vkdnw_sampled")  # these draw random numbers for each image
+
+
+@pytest.mark.parametrize("name", [n for n, p in PROXIES.items() if "labels" not in p.needs and n not in OF_EACH_IMAGE])
 def test_order_of_the_images_does_not_matter(name):
-    if name == "vkdnw_sampled":
-        pytest.skip("each image has probes of its own")
     net, x = resnet(), images(size=32)
     assert proxies.get(name)(net, x) == pytest.approx(proxies.get(name)(net, x.flip(0)), rel=1e-3, abs=1e-3)
 

@@ -117,14 +117,14 @@ def test_grasp_is_a_finite_difference_of_gradients():
             w.add_(g, alpha=step)
     moved = loss_and_gradients(other, x, LABELS, weights)
     originals = weights_of(net)
-    expected = -sum(float((w * (m - g) / step).sum()) for w, m, g in zip(originals, moved, gradients))
+    expected = -sum(float((w.detach() * (m - g) / step).sum()) for w, m, g in zip(originals, moved, gradients))
     assert value("grasp", net, x, labels=LABELS) == pytest.approx(expected, rel=1e-3)
 
 
 def test_synflow_is_conserved_from_layer_to_layer():
     """Every layer of a bias-free ReLU network carries the whole flow R."""
     net = relu_net()
-    expected = 3 * float(positive(net)(torch.ones(1, 3, 8, 8).double()).sum())
+    expected = 3 * float(positive(net)(torch.ones(1, 3, 8, 8).double()).detach().sum())
     assert value("synflow", net, images()) == pytest.approx(expected, rel=1e-9)
 
 

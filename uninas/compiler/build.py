@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from ..errors import GenotypeError
 from ..genotype import Genotype
 from ..genotype.frame import check_bool, check_whole
-from .init import initialise
+from .init import initialise, without_initialisation
 from .lower import Pass
 from .network import Network
 from .passes import PASSES
@@ -57,10 +55,8 @@ def build(
         indices = _indices(out_indices, len(genotype.stages))
     elif out_indices is not None:
         raise GenotypeError("needs features_only=True", "out_indices")
-    with torch.device("meta"):  # shapes only: torch's own initialisation would cost time and global random numbers
+    with without_initialisation():
         network = Network(genotype, num_classes, indices, drop_path_rate, passes)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions follow it
-    network = network.to_empty(device="cpu")
     initialise(network, seed)
     return network
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 FRAME = ("stem", "head", "down", "down_shortcut")
 """Parts of a network beside its sub-blocks."""
@@ -22,7 +24,7 @@ def initialise(network: nn.Module, seed: int) -> None:
     then differ by what differs, not by luck. (Common random numbers, as simulation calls it.) Within a part every
     weight has a generator of its own, so that weights can be drawn on several threads with the same result.
     """
-    weights: list[tuple[Tensor, int]] = []
+    weights: list[tuple[nn.Parameter, int]] = []
     generator = torch.Generator().manual_seed(_seed_of(seed, ""))
     for name, child in network.named_modules():
         framed = name.rpartition(".")[2] in FRAME and ".graph." not in name  # nodes may have such ids too
@@ -51,10 +53,27 @@ def _draw_seed(generator: torch.Generator) -> int:
 
 
 @torch.no_grad()
-def _kaiming_normal(weight: Tensor, seed: int) -> None:
-    flat = weight.permute(0, 2, 3, 1) if weight.dim() == 4 else weight
-    # Drawing into a contiguous tensor is several times faster, and weights are laid out channels last.
-    draw = flat if flat.is_contiguous() else torch.empty_like(flat, memory_format=torch.contiguous_format)
-    draw.normal_(0.0, math.sqrt(2.0 / weight[0].numel()), generator=torch.Generator().manual_seed(seed))
-    if draw is not flat:
-        flat.copy_(draw)
+def _kaiming_normal(weight: nn.Parameter, seed: int) -> None:
+    deviation, generator = math.sqrt(2.0 / weight[0].numel()), torch.Generator().manual_seed(seed)
+    if weight.dim() == 4:  # laid out channels last, which convolutions follow; drawn in that order: it is contiguous
+        out, channels, *kernel = weight.shape
+        drawn = torch.empty(out, *kernel, channels).normal_(0.0, deviation, generator=generator)
+        weight.data = drawn.permute(0, 3, 1, 2)
+    else:
+        weight.normal_(0.0, deviation, generator=generator)
+
+
+class without_initialisation(TorchFunctionMode):
+    """Modules made inside keep uninitialised tensors: torch's own initialisation costs time and global random numbers.
+
+    (The meta device does that too, but its first tensor costs half a second, and every one several function calls.)
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Functions of torch.nn.init give their tensor back as it is."""
+        if func in _TORCH_INIT:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+_TORCH_INIT = {getattr(nn.init, name) for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")}

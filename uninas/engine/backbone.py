@@ -14,6 +14,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..blocks.networks import NETWORKS, network
 from ..compiler import build
 from ..errors import GenotypeError
 from ..genotype import Genotype
@@ -22,7 +23,7 @@ from .weights import LoadReport, load_backbone
 
 
 def as_genotype(genotype: Genotype | Mapping[str, Any] | str | Path) -> Genotype:
-    """A genotype: as it is, as plain data, as JSON text, or the path of its file.
+    """A genotype: as it is, as plain data, as JSON text, the path of its file, or the name of a known network.
 
     Raises:
         GenotypeError: it is not valid.
@@ -31,12 +32,13 @@ def as_genotype(genotype: Genotype | Mapping[str, Any] | str | Path) -> Genotype
         return genotype
     if isinstance(genotype, str) and genotype.lstrip().startswith("{"):
         try:
-            genotype = json.loads(genotype)
+            return Genotype.from_dict(json.loads(genotype))
         except ValueError as problem:
             raise GenotypeError(f"the text is not JSON: {problem}", "genotype") from None
     if isinstance(genotype, Mapping):
         return Genotype.from_dict(genotype)
-    return Genotype.load(genotype)  # type: ignore[arg-type]
+    path = Path(genotype)
+    return network(path.name) if str(path) in NETWORKS and not path.exists() else Genotype.load(path)
 
 
 @MODELS.register_module()
@@ -73,7 +75,7 @@ class UniNASBackbone(BaseModule):
         super().__init__(init_cfg=self.pretrained or None)
         try:
             self.genotype = as_genotype(genotype)
-            network = build(
+            built = build(
                 self.genotype,
                 features_only=True,
                 out_indices=tuple(out_indices),
@@ -82,20 +84,20 @@ class UniNASBackbone(BaseModule):
             )
         except GenotypeError as problem:
             raise EngineError(f"UniNASBackbone: {problem}") from None
-        if type(frozen_stages) is not int or not -1 <= frozen_stages <= len(network.stages):
+        if type(frozen_stages) is not int or not -1 <= frozen_stages <= len(built.stages):
             raise EngineError(
-                f"UniNASBackbone: frozen_stages: wants -1 (nothing) to {len(network.stages)}, got {frozen_stages!r}"
+                f"UniNASBackbone: frozen_stages: wants -1 (nothing) to {len(built.stages)}, got {frozen_stages!r}"
             )
         # The network's parts are registered here, under the names that `uninas.build` gives them; the network itself
         # hides in a tuple so that no name gets a prefix of its own.
-        self.stem, self.stages = network.stem, network.stages
-        self._hidden = (network,)
-        self.channels, self.strides = network.channels, network.strides
+        self.stem, self.stages = built.stem, built.stages
+        self._hidden = (built,)
+        self.channels, self.strides = built.channels, built.strides
         self.norm_eval = norm_eval
         self.frozen_stages = frozen_stages
-        network.set_grad_checkpointing(with_cp)
+        built.set_grad_checkpointing(with_cp)
         if frozen_stages >= 0:
-            network.freeze_stages(frozen_stages)
+            built.freeze_stages(frozen_stages)
 
     @property
     def network(self) -> torch.nn.Module:

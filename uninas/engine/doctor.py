@@ -17,6 +17,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
+from . import site_ops
+
 COMPILE_HELP = """\
 Every operator of mmcv, compiled here (about 9 minutes on 2 cores, 2.3 GB of memory a compiler). mmcv's build asks
 for C++17 and a current torch needs C++20, hence the wrapper; the wheel can be kept and installed elsewhere.
@@ -167,6 +169,11 @@ def _check_mmcv(report: Report, found: dict[str, list[tuple[str, str]]], install
             "models with deformable attention, deformable convolution or RoI pooling need compiled "
             "operators: `uninas doctor --compile-help`"
         )
+        if found["mmdet"] and not site_ops.installed():
+            report.notes.append(
+                "mmdet's own tools import mmcv's operators before they read a config; to run an exported config with "
+                "them: `uninas doctor --install-ops`, once"
+            )
     strict = [name for module in ("mmdet", "mmseg") for name, _ in found[module] if not name.startswith("onedl-")]
     version = Version(package.version)
     fits = Version("2.0.0rc4") <= version < Version("2.2")

@@ -12,10 +12,16 @@ class EngineError(UninasError):
 class ProtocolError(EngineError):
     """A training protocol that is unknown or not valid."""
 
+    exit_code = 2
+
 
 class DataError(EngineError):
     """A data set that is missing, broken, or not the one that the settings describe."""
 
+    exit_code = 2
+
 
 class ExportError(UninasError):
     """A network that cannot be written in the asked-for form."""
+
+    exit_code = 2

@@ -26,11 +26,13 @@ def compiled() -> bool:
     """Whether the installed mmcv has its own compiled operators."""
     loaded = sys.modules.get(NAME)
     if loaded is not None:
-        return not isinstance(loaded, _StandIn)
+        return not isinstance(loaded, StandIn)
     try:
-        return importlib.util.find_spec(NAME) is not None
+        spec = importlib.util.find_spec(NAME)
     except ModuleNotFoundError:
         return False
+    # Compiled operators are a file; what `uninas.engine.site_ops` offers is not.
+    return spec is not None and spec.origin is not None
 
 
 def install() -> bool:
@@ -42,11 +44,11 @@ def install() -> bool:
         return not compiled()
     if importlib.util.find_spec("mmcv") is None or compiled():
         return False
-    sys.modules[NAME] = _StandIn(NAME)
+    sys.modules[NAME] = StandIn(NAME)
     return True
 
 
-class _StandIn(ModuleType):
+class StandIn(ModuleType):
     """Answers every operator name, since `mmcv.ops` checks on import that all of its kernels exist."""
 
     def __init__(self, name: str) -> None:

@@ -24,6 +24,10 @@ class UniNASOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     layer-wise decay.
     """
 
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        # Never empty: mmengine would then not ask for groups at all.
+        super().__init__(optim_wrapper_cfg, paramwise_cfg or {"layer_decay": None})
+
     def add_params(self, params: list, module: nn.Module, prefix: str = "", **kwargs: object) -> None:
         layer_decay = self.paramwise_cfg.get("layer_decay")
         unknown = set(self.paramwise_cfg) - {"layer_decay"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,19 @@ class Outcome:
     metrics: dict[str, float]
     """Of the last validation."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+
+    def lines(self) -> list[str]:
+        """For people."""
+        metrics = "  ".join(f"{key} {value:.4g}" for key, value in self.metrics.items())
+        return [
+            f"last checkpoint: {self.checkpoint}",
+            *([f"best checkpoint: {self.best}"] if self.best else []),
+            *([f"last validation: {metrics}"] if metrics else []),
+        ]
+
 
 def processes_of(launcher: str) -> int:
     """The number of training processes that the launcher started.
@@ -52,7 +65,7 @@ def processes_of(launcher: str) -> int:
     return int(value)
 
 
-def train(cfg: Config, resume: bool = False, launcher: str = "none", amp: bool = False) -> Outcome:
+def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp: bool = False) -> Outcome:
     """Train as the config says.
 
     Args:

@@ -84,19 +84,15 @@ def load_backbone(module: nn.Module, path: str | Path, prefix: str | None = None
     loaded = [name for name in own if prefix + name in state and state[prefix + name].shape == own[name].shape]
     mismatched = [name for name in own if prefix + name in state and name not in set(loaded)]
     missing = [name for name in own if prefix + name not in state]
-    report = LoadReport(
-        str(path), prefix, tuple(loaded), tuple(missing), tuple(mismatched), len(state) - len(loaded) - len(mismatched)
-    )
+    counters = {prefix + name for name in module.state_dict()} - {prefix + name for name in own}
+    ignored = len(state) - len(loaded) - len(mismatched) - len(counters & set(state))
+    report = LoadReport(str(path), prefix, tuple(loaded), tuple(missing), tuple(mismatched), ignored)
     if not loaded:
         raise EngineError(_nothing(report, own, state))
     if strict and (missing or mismatched):
         raise EngineError(_incomplete(report, own, state))
-    tracked = {
-        name: state[prefix + name]
-        for name in module.state_dict()
-        if name.endswith("num_batches_tracked") and prefix + name in state
-    }
-    module.load_state_dict({name: state[prefix + name] for name in loaded} | tracked, strict=False)
+    taken = [prefix + name for name in loaded] + sorted(counters & set(state))
+    module.load_state_dict({name.removeprefix(prefix): state[name] for name in taken}, strict=False)
     return report
 
 

@@ -4,17 +4,19 @@
     >>> proxies.score(net, ["vkdnw", "macs"], size=64)
     {'vkdnw': Score(value=1.43, failure=None, seconds=2.1), 'macs': Score(value=348180480.0, ...)}
 
-`vkdnw` has options and a result of its own: `uninas.proxies.vkdnw.vkdnw`.
+`vkdnw` is here as a function too, with options and a result of its own: score, eigenvalues, Fisher matrix.
 """
 
 from uninas.proxies.aggregate import AGGREGATES, LogRank, parse
 from uninas.proxies.base import Cost, Proxy, Score
 from uninas.proxies.failures import ProxyFailure
 from uninas.proxies.score import PROXIES, available, get, input_size, noise, score
+from uninas.proxies.vkdnw import VKDNW, vkdnw
 
 __all__ = [
     "AGGREGATES",
     "PROXIES",
+    "VKDNW",
     "Cost",
     "LogRank",
     "Proxy",
@@ -26,4 +28,5 @@ __all__ = [
     "noise",
     "parse",
     "score",
+    "vkdnw",
 ]

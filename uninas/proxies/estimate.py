@@ -22,10 +22,10 @@ def fisher_matrices(
     net: nn.Module,
     x: Tensor,
     parameters: Sequence[nn.Parameter],
-    form: Form = "theory",
+    form: Form,
+    generator: torch.Generator,
     *,
     probes: int | None = None,
-    generator: torch.Generator | None = None,
     class_chunk: int = 1,
     sample_chunk: int | None = None,
     taps: bool = True,
@@ -37,8 +37,8 @@ def fisher_matrices(
         x: B x C_in x H x W.
         parameters: P of its parameters; element 0 of each is a scalar.
         form: see `fisher.Directions`.
-        probes: None for the exact matrix; else K random probes a sample. At C - 1 probes, exact is no dearer and taken.
         generator: of the probes.
+        probes: None for the exact matrix; else K random probes a sample. At C - 1 probes, exact is no dearer and taken.
         class_chunk: backward passes that are batched into one.
         sample_chunk: samples that are worked on at a time; None takes PIXELS pixels. Memory grows with it.
         taps: False computes by plain autograd.
@@ -54,7 +54,7 @@ def fisher_matrices(
     def first_direction(logits: Tensor) -> Tensor:
         nonlocal noise
         if probes is not None and probes < logits.shape[1] - 1:
-            noise = torch.randn(probes, len(x), logits.shape[1], generator=generator)
+            noise = torch.randn(probes, len(x), logits.shape[1], generator=generator, device=generator.device)
         return Directions(logits, form, noise)[0]
 
     # Channels-last suits the 1 x 1 convolutions and the norms over channels; it changes no values.

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from uninas.ops.pool import GlobalAverage
 from uninas.proxies.state import replaced_forwards
 
 Forward = Callable[[Tensor], Tensor]
@@ -71,6 +72,17 @@ def _affine(norm: nn.BatchNorm2d) -> Forward | None:
     return forward
 
 
+def _mean(pool: nn.Module) -> Forward | None:
+    """The average over all positions by a sum, whose gradient is a view; that of a mean fills a tensor."""
+    if getattr(pool, "output_size", 1) not in (1, (1, 1)):
+        return None
+
+    def forward(x: Tensor) -> Tensor:
+        return x.sum((-2, -1), keepdim=True) * (1 / (x.shape[-2] * x.shape[-1]))
+
+    return forward
+
+
 class _Elementwise(torch.autograd.Function):
     """An activation that keeps its slope: computed once, it serves every backward pass with one product."""
 
@@ -109,5 +121,7 @@ def _activation(module: nn.Module) -> Forward:
 _FORWARDS: dict[Callable, Callable[[Any], Forward | None]] = {
     nn.Conv2d.forward: _pointwise,
     nn.BatchNorm2d.forward: _affine,
+    nn.AdaptiveAvgPool2d.forward: _mean,
+    GlobalAverage.forward: _mean,
     **dict.fromkeys(_OUT_OF_PLACE, _activation),
 }

@@ -38,7 +38,8 @@ def borrowed(net: nn.Module, *, statistics: Statistics = "running", weights: boo
                 p.data = p.data.clone()
         for module in net.modules():
             module.training = statistics == "batch" and isinstance(module, nn.modules.batchnorm._BatchNorm)
-        yield
+        with torch.enable_grad():  # whatever the caller does
+            yield
     finally:
         for module, mode in modes:
             module.training = mode

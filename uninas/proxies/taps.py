@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -44,22 +45,30 @@ def survey(
             called.add(module)
 
     handles = [module.register_forward_hook(note) for module in net.modules()]
-    for parameter in parameters:
-        parameter.requires_grad_(True)
+    kept = [parameter.grad for parameter in parameters]
+    row: dict[int, Tensor] = {}
+
+    def take(position: int, parameter: Tensor) -> None:
+        # Gradients of whole weights are as large as the network: each goes as soon as its element 0 is read.
+        row[position] = first_elements([parameter.grad], x)[0]
+        parameter.grad = None
+
+    for position, parameter in enumerate(parameters):
+        parameter.requires_grad_(True).grad = None
+        handles.append(parameter.register_post_accumulate_grad_hook(partial(take, position)))
     try:
         logits = logits_of(net, x)
-        gradients: Sequence[Tensor | None] = [None] * len(parameters)
         if logits.requires_grad:
-            gradients = torch.autograd.grad(logits, parameters, direction(logits.detach()), allow_unused=True)
+            logits.backward(direction(logits.detach()), inputs=list(parameters))
     except RuntimeError as error:
         raise ProxyFailure("not differentiable", str(error)) from error
     finally:
         for handle in handles:
             handle.remove()
-        for parameter in parameters:
-            parameter.requires_grad_(False)
-    used = [p for p, gradient in enumerate(gradients) if gradient is not None]
-    return Survey(_locate(net, {id(parameters[p]): p for p in used}, called), first_elements(gradients, x))
+        for parameter, gradient in zip(parameters, kept, strict=True):
+            parameter.requires_grad_(False).grad = gradient
+    places = _locate(net, {id(parameters[p]): p for p in row}, called)
+    return Survey(places, torch.stack([row.get(p, x.new_zeros(())) for p in range(len(parameters))]))
 
 
 def first_elements(gradients: Sequence[Tensor | None], like: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def vkdnw(
     with borrowed(net), lean(net), differentiable_attention(composite=class_chunk > 1):
         net.requires_grad_(False)
         matrices = fisher_matrices(
-            net, x, parameters, fisher, probes=probes, generator=generator, class_chunk=class_chunk,
+            net, x, parameters, fisher, generator, probes=probes, class_chunk=class_chunk,
             sample_chunk=sample_chunk, taps=jacobian == "taps",
         )  # fmt: skip
     information = matrices.mean(0)
@@ -147,7 +147,9 @@ def jackknife_error(matrices: Tensor, quantiles: Literal[9, 11] = 9) -> float:
     if count == 1:
         return 0.0
     total = matrices.sum(0)
-    scores = torch.tensor([spectral_entropy((total - m) / (count - 1), quantiles)[0] for m in matrices])
+    scores = torch.tensor(
+        [spectral_entropy((total - m) / (count - 1), quantiles)[0] for m in matrices], dtype=torch.float64
+    )
     return float(((count - 1) * scores.var(correction=0)).sqrt())
 
 

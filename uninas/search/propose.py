@@ -35,13 +35,12 @@ class Proposal:
 def propose(space: Space, genotype: Genotype, rng: Random, limits: Limits | None = None) -> Proposal:
     """See `Space.propose`."""
     bounds = [found for found in (limits, space.limits) if found is not None and found.given]
-    before = [found.excess(found.cost(genotype)) for found in bounds]
     refused: Counter[str] = Counter()
     for child, move in _edits(space, genotype, rng, refused):
         costs = [found.cost(child) for found in bounds]
         missed = [found.excess(cost) for found, cost in zip(bounds, costs)]
-        if any(not _nearer(excess, old) for excess, old in zip(missed, before)):
-            refused.update(f"{name}" for excess in missed for name in excess)
+        if not all(_nearer(excess, found, genotype) for excess, found in zip(missed, bounds)):
+            refused.update(name for excess in missed for name in excess)
             continue
         return Proposal(child, move, costs[0] if costs else None, sum(refused[name] for name in _names(bounds)))
     raise SpaceError(_explain(space, bounds, refused))
@@ -79,8 +78,9 @@ def _edits(space: Space, genotype: Genotype, rng: Random, refused: Counter[str])
         yield child, move
 
 
-def _nearer(excess: dict[str, float], before: dict[str, float]) -> bool:
+def _nearer(excess: dict[str, float], limits: Limits, parent: Genotype) -> bool:
     """Whether all bounds are met, or those that the parent misses are missed by less and no other."""
+    before = limits.excess(limits.cost(parent)) if excess else {}
     return all(name in before and value < before[name] for name, value in excess.items())
 
 

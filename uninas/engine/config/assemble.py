@@ -10,7 +10,7 @@ from mmengine.config import Config
 from ... import __version__
 from ...genotype import Genotype
 from ..errors import EngineError
-from ..protocol import Classification, Detection, Protocol, Segmentation
+from ..settings import Classification, Detection, Protocol, Segmentation
 from . import classification, dense
 from .runtime import runtime
 

@@ -7,7 +7,7 @@ from typing import Any
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from ...genotype import Genotype
-from ..protocol import Classification
+from ..settings import Classification
 from .frameworks import backbone_config
 from .runtime import loader
 

@@ -8,7 +8,7 @@ from typing import Any
 from ...genotype import Genotype
 from ..data.labels import ade_classes, coco_classes
 from ..errors import EngineError
-from ..protocol import Detection, Segmentation
+from ..settings import Detection, Segmentation
 from .bases import base, set_step
 from .frameworks import FRAMEWORKS, dense_model
 from .runtime import loader

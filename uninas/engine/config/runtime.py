@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..protocol import Protocol
+from ..settings import Protocol
 
 CUSTOM_IMPORTS = {"imports": ["uninas.engine.registered"], "allow_failed_imports": False}
 

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from ..errors import DataError
-from ..protocol import Classification, Detection, Protocol, Segmentation
+from ..settings import Classification, Detection, Protocol, Segmentation
 from .labels import ade_classes, read_coco
 
 OPENED = 1000

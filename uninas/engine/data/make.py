@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import numpy as np
 
 from ...errors import nearest
 from ..errors import DataError
+from ..files import new_folder
 from . import folders, scenes
 
 MARKER = "made_by_uninas.json"
@@ -46,26 +44,7 @@ def make(kind: str, directory: str | Path, seed: int = 0, force: bool = False, *
     for split, count in sizes.items():
         if count < 1:
             raise DataError(f"{split}={count}: a data set needs at least one image a split")
-    target = Path(directory)
-    _refuse_to_overwrite(target, force)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        counts = KINDS[kind](staging, np.random.default_rng(seed), **sizes)
-        (staging / MARKER).write_text(json.dumps({"kind": kind, "seed": seed, **counts}) + "\n")
-        staging.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(staging, target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with new_folder(Path(directory), MARKER, force, DataError) as folder:
+        counts = KINDS[kind](folder, np.random.default_rng(seed), **sizes)
+        (folder / MARKER).write_text(json.dumps({"kind": kind, "seed": seed, **counts}) + "\n")
     return counts
-
-
-def _refuse_to_overwrite(target: Path, force: bool) -> None:
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not force:
-        raise DataError(f"{target} exists already: choose another folder, or give --force to replace it")
-    if not (target / MARKER).is_file():
-        raise DataError(f"{target} was not made by uninas, so it is not replaced even with --force: move it away first")

@@ -1,0 +1,30 @@
+"""Run by torchrun: gradients of two processes beside those of one process with twice the batch."""
+
+import os
+import sys
+
+import torch
+from mmengine.registry import MODEL_WRAPPERS, MODELS
+
+from uninas.engine import compat, registered
+from uninas.genotype import Genotype
+
+genotype = Genotype.load(sys.argv[1])
+backbone = {"type": "UniNASBackbone", "genotype": genotype.to_dict(), "out_indices": (3,)}
+model = MODELS.build({"type": "UniNASClassifier", "backbone": backbone, "num_classes": 6})
+
+generator = torch.Generator().manual_seed(0)
+inputs, labels = torch.randn(8, 3, 32, 32, generator=generator), torch.arange(8) % 6
+model(inputs, labels, mode="loss")["loss"].backward()
+expected = [p.grad.clone() for p in model.parameters()]
+model.zero_grad()
+
+cfg: dict = {}
+compat.init_distributed(cfg, "pytorch")
+wrapped = MODEL_WRAPPERS.build({**cfg["model_wrapper_cfg"], "module": model})
+rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+wrapped(inputs[rank::count], labels[rank::count], mode="loss")["loss"].backward()
+difference = max((p.grad - e).abs().max().item() for p, e in zip(model.parameters(), expected))
+if rank == 0 and registered.MODULES:
+    print(f"largest difference {difference:.3g} over {count} processes")
+torch.distributed.destroy_process_group()

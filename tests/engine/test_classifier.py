@@ -1,0 +1,153 @@
+"""The classifier, its images, its metric, its parameter groups."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+pytest.importorskip("mmengine")
+
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+
+import uninas
+from uninas.engine import registered
+from uninas.engine.classifier import UniNASClassifier
+from uninas.engine.errors import DataError, EngineError
+from uninas.engine.hooks import seed_everything
+from uninas.engine.images import ImageFolders
+from uninas.engine.metrics import TopAccuracy
+
+TRANSFORM = {"input_size": (3, 32, 48), "crop_pct": 1.0}
+
+
+def classifier(genotype, **settings) -> UniNASClassifier:
+    backbone = {"type": "UniNASBackbone", "genotype": genotype.to_dict(), "out_indices": (3,), "seed": 1}
+    return UniNASClassifier(backbone, num_classes=5, **settings)
+
+
+@pytest.fixture
+def batch() -> dict:
+    generator = torch.Generator().manual_seed(0)
+    return {"inputs": torch.randn(4, 3, 32, 32, generator=generator), "labels": torch.tensor([0, 1, 4, 2])}
+
+
+def test_logits_are_those_of_build(genotype, batch):
+    ours, plain = classifier(genotype).eval(), uninas.build(genotype, num_classes=5, seed=1).eval()
+    assert torch.equal(ours(batch["inputs"]), plain(batch["inputs"]))
+    names = {name.removeprefix("backbone.") for name in ours.state_dict()}
+    assert names == set(plain.state_dict())
+
+
+def test_losses_follow_the_settings(genotype, batch):
+    plain = classifier(genotype).eval()
+    logits = plain(batch["inputs"])
+    assert plain(**batch, mode="loss")["loss"].item() == pytest.approx(F.cross_entropy(logits, batch["labels"]).item())
+    smooth = classifier(genotype, label_smoothing=0.1).eval()
+    expected = F.cross_entropy(logits, batch["labels"], label_smoothing=0.1).item()
+    assert smooth(**batch, mode="loss")["loss"].item() == pytest.approx(expected)
+    seed_everything(0)
+    mixed = classifier(genotype, mixup=0.8, cutmix=1.0).eval()
+    assert mixed(**batch, mode="loss")["loss"].item() != pytest.approx(expected)
+    with pytest.raises(EngineError, match="needs labels"):
+        plain(batch["inputs"], mode="loss")
+
+
+def test_predictions_and_accuracy(genotype, batch):
+    model = classifier(genotype).eval()
+    metric = TopAccuracy(topk=(1, 2, 5))
+    metric.process(batch, model(**batch, mode="predict"))
+    found = metric.compute_metrics(metric.results)
+    order = model(batch["inputs"]).argsort(1, descending=True)
+    hits = [(order[:, :k] == batch["labels"][:, None]).any(1).float().mean().item() * 100 for k in (1, 2, 5)]
+    assert list(found.values()) == pytest.approx(hits) and found["top5"] == 100
+    scores = model(batch["inputs"], mode="predict")[0]["scores"]
+    assert scores.sum().item() == pytest.approx(1)
+
+
+def test_the_last_stage_is_needed(genotype):
+    backbone = {"type": "UniNASBackbone", "genotype": genotype.to_dict(), "out_indices": (0, 1)}
+    with pytest.raises(EngineError, match="needs the last stage, 3"):
+        UniNASClassifier(backbone, num_classes=5)
+
+
+class TestImages:
+    def test_items(self, folders):
+        data = ImageFolders(str(folders), "train", TRANSFORM)
+        assert len(data) == 32 and len(data.metainfo["classes"]) == 8
+        item = data[5]
+        assert item["inputs"].shape == (3, 32, 48) and item["inputs"].dtype == torch.float32
+        assert sorted({data[i]["labels"] for i in range(32)}) == list(range(8))
+
+    def test_the_same_from_a_tar(self, folders, tmp_path):
+        import tarfile
+
+        with tarfile.open(tmp_path / "train.tar", "w") as tar:
+            for entry in sorted((folders / "train").iterdir()):
+                tar.add(entry, entry.name)
+        tarred, plain = (ImageFolders(str(root), "train", TRANSFORM) for root in (tmp_path, folders))
+        assert len(tarred) == len(plain)
+        assert sorted(tarred[i]["inputs"].sum().item() for i in range(8)) == pytest.approx(
+            sorted(plain[i]["inputs"].sum().item() for i in range(8)), abs=1e-3
+        )
+
+    def test_a_broken_image_is_named(self, tmp_path):
+        (tmp_path / "train" / "a").mkdir(parents=True)
+        (tmp_path / "train" / "a" / "x.jpg").write_bytes(b"nothing")
+        with pytest.raises(DataError, match=r"train/a/x\.jpg: cannot be read as an image"):
+            ImageFolders(str(tmp_path), "train", TRANSFORM)[0]
+
+    def test_a_missing_split(self, tmp_path):
+        with pytest.raises(DataError, match=r"val: there is neither such a folder"):
+            ImageFolders(str(tmp_path), "val", TRANSFORM)
+        (tmp_path / "val").mkdir()
+        with pytest.raises(DataError, match="0 images"):
+            ImageFolders(str(tmp_path), "val", TRANSFORM)
+
+
+def optimizer_of(model, **paramwise) -> torch.optim.Optimizer:
+    cfg = {"type": "OptimWrapper", "optimizer": {"type": "AdamW", "lr": 1.0, "weight_decay": 0.1}}
+    constructor = {"type": "UniNASOptimWrapperConstructor", "optim_wrapper_cfg": cfg, "paramwise_cfg": paramwise}
+    return OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model).optimizer
+
+
+def test_vectors_and_position_tables_do_not_decay(genotype):
+    model = classifier(genotype)
+    groups = optimizer_of(model).param_groups
+    assert {group["weight_decay"] for group in groups} == {0.0, 0.1} and len(groups) == 2
+    kept = {id(p) for group in groups if group["weight_decay"] == 0 for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        assert (id(parameter) in kept) == (parameter.ndim <= 1 or name.endswith(".table")), name
+
+
+def test_earlier_blocks_learn_slower(genotype):
+    model = classifier(genotype)
+    rates = {id(p): group["lr"] for group in optimizer_of(model, layer_decay=0.5).param_groups for p in group["params"]}
+    named = dict(model.named_parameters())
+    assert rates[id(named["backbone.stem.0.weight"])] == pytest.approx(0.5**5)
+    first = next(p for name, p in named.items() if name.startswith("backbone.stages.3."))
+    assert rates[id(first)] == pytest.approx(0.5)
+    assert rates[id(next(p for name, p in named.items() if name.startswith("head.")))] == 1.0
+
+
+def test_frozen_parameters_are_left_out_and_unknown_keys_refused(genotype):
+    model = classifier(genotype)
+    model.backbone.stem.requires_grad_(False)
+    held = {id(p) for group in optimizer_of(model).param_groups for p in group["params"]}
+    assert not held & {id(p) for p in model.backbone.stem.parameters()}
+    with pytest.raises(EngineError, match="norm_decay_mult"):
+        optimizer_of(model, norm_decay_mult=0)
+    with pytest.raises(EngineError, match="no get_layer_depth"):
+        optimizer_of(torch.nn.Linear(2, 2), layer_decay=0.5)
+
+
+def test_mixed_precision_on_a_cpu_computes_in_bfloat16(genotype, batch):
+    model = classifier(genotype)
+    wrapper = OPTIM_WRAPPERS.build(
+        {"type": "CpuAmpOptimWrapper", "optimizer": torch.optim.SGD(model.parameters(), 0.1)}
+    )
+    assert isinstance(wrapper, OptimWrapper) and registered.MODULES
+    with wrapper.optim_context(model):
+        assert model(batch["inputs"]).dtype == torch.bfloat16
+        loss = model(**batch, mode="loss")["loss"]
+    wrapper.update_params(loss)
+    assert all(p.dtype == torch.float32 for p in model.parameters())
