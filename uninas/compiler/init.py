@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 FRAME = ("stem", "head", "down", "down_shortcut")
@@ -24,7 +24,7 @@ def initialise(network: nn.Module, seed: int) -> None:
     then differ by what differs, not by luck. (Common random numbers, as simulation calls it.) Within a part every
     weight has a generator of its own, so that weights can be drawn on several threads with the same result.
     """
-    weights: list[tuple[nn.Parameter, int]] = []
+    weights: list[tuple[Tensor, int]] = []
     generator = torch.Generator().manual_seed(_seed_of(seed, ""))
     for name, child in network.named_modules():
         framed = name.rpartition(".")[2] in FRAME and ".graph." not in name  # nodes may have such ids too
@@ -53,7 +53,7 @@ def _draw_seed(generator: torch.Generator) -> int:
 
 
 @torch.no_grad()
-def _kaiming_normal(weight: nn.Parameter, seed: int) -> None:
+def _kaiming_normal(weight: Tensor, seed: int) -> None:
     deviation, generator = math.sqrt(2.0 / weight[0].numel()), torch.Generator().manual_seed(seed)
     if weight.dim() == 4:  # laid out channels last, which convolutions follow; drawn in that order: it is contiguous
         out, channels, *kernel = weight.shape

@@ -108,7 +108,7 @@ def _write_weights(genotype: Genotype, source: Path, target: Path) -> LoadReport
 def _read_back(file: Path, cfg: Config, folder: Path) -> None:
     """Compare what was written with what was meant."""
     read = Config.fromfile(file, import_custom_modules=False)
-    meant = Config.fromstring(cfg.pretty_text.replace(HERE, str(folder)), ".py")
+    meant = Config.fromstring(cfg.pretty_text.replace(HERE, str(folder.absolute())), ".py")
     if read.to_dict() != meant.to_dict():
         raise ExportError(f"{file.name}: what was written does not read back the same; please report this")
     as_genotype(read.model.backbone.genotype)
