@@ -13,6 +13,7 @@ import argparse
 import time
 
 import torch
+from mmengine.config import ConfigDict
 from mmengine.registry import MODELS, DefaultScope
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -36,7 +37,7 @@ def detector(name: str):
     from mmdet.structures.mask import BitmapMasks
     from mmengine.structures import InstanceData
 
-    model = DETECTORS.build(dense_model("mask_rcnn", uninas.blocks.network(name), 80))
+    model = DETECTORS.build(ConfigDict(dense_model("mask_rcnn", uninas.blocks.network(name), 80)))
     height, width = 800, 1280
     sample = DetDataSample()
     shape = {"img_shape": (height, width), "ori_shape": (height, width), "batch_input_shape": (height, width)}
@@ -62,7 +63,7 @@ def segmentor(name: str):
         sample = SegDataSample(metainfo={"img_shape": (512, 512), "ori_shape": (512, 512), "pad_shape": (512, 512)})
         sample.gt_sem_seg = PixelData(data=torch.randint(0, 150, (1, 512, 512)))
         samples.append(sample)
-    return SEGMENTORS.build(cfg), torch.randn(2, 3, 512, 512), samples
+    return SEGMENTORS.build(ConfigDict(cfg)), torch.randn(2, 3, 512, 512), samples
 
 
 def measure(scope: str, make, name: str) -> tuple[float, float]:

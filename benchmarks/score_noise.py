@@ -68,13 +68,15 @@ def main() -> None:
     parser.add_argument("--max-params", default="30M")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--settings", nargs="+", metavar="BATCHxSIDE", help="such as 8x48; default: a table of them")
     arguments = parser.parse_args()
     networks = walk(
         Space.load("uninas"), arguments.start, arguments.networks, arguments.moves, arguments.max_params, arguments.seed
     )
     print(f"{len(networks)} networks of a walk from {arguments.start}, {arguments.seeds} seeds each, 10 classes")
     print("batch size   seeds networks  R(1)  R(2)  R(4)      s R in 4 s")
-    for batch, side in SETTINGS:
+    settings = [tuple(map(int, text.split("x"))) for text in arguments.settings or ()] or SETTINGS
+    for batch, side in settings:
         scorer = Scorer("vkdnw", (side, side), batch, 10, arguments.seed)
         within, between, seconds, failed = measure(networks, scorer, arguments.seeds, arguments.workers)
 

@@ -42,6 +42,12 @@ class SpaceError(UninasError):
     exit_code = 2
 
 
+class ResourceError(UninasError):
+    """A search space or a protocol that does not exist."""
+
+    exit_code = 2
+
+
 class StudyError(UninasError):
     """A study folder that cannot be read, written or continued."""
 

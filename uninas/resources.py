@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from .errors import UninasError, nearest
+from .errors import ResourceError, UninasError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -28,7 +28,7 @@ def find(kind: str, name: str | Path) -> Path:
         name: a path to an existing file, or the bare name of a file in that folder, such as "uninas".
 
     Raises:
-        UninasError: there is no such file; the message gives the nearest name.
+        ResourceError: there is no such file; the message gives the nearest name.
     """
     path = Path(name)
     if path.is_file():
@@ -37,8 +37,8 @@ def find(kind: str, name: str | Path) -> Path:
     if str(name) in known:
         return known[str(name)]
     if path.suffix in SUFFIXES or len(path.parts) > 1:
-        raise UninasError(f"{name}: there is no such file; a bare name finds one of: {', '.join(sorted(known))}")
-    raise UninasError(f"there is nothing called {str(name)!r} in {kind}; {nearest(str(name), known)}, or give a path")
+        raise ResourceError(f"{name}: there is no such file; a bare name finds one of: {', '.join(sorted(known))}")
+    raise ResourceError(f"there is nothing called {str(name)!r} in {kind}; {nearest(str(name), known)}, or give a path")
 
 
 def available(kind: str) -> dict[str, Path]:

@@ -108,3 +108,9 @@ def test_a_file_wins_over_a_known_name(tiny_file: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tiny_file.parent)
     tiny_file.rename("coatnet")
     assert read_genotype("coatnet").stages[0].width == 16
+
+
+def test_an_aggregate_scores_no_single_network(tiny_file: Path) -> None:
+    done = command("score", str(tiny_file), "--proxy", "az_nas")
+    assert done.returncode == 2 and "ranks networks among each other" in done.stderr
+    assert "score one network with expressivity" in done.stderr

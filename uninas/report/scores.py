@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 
+from ..errors import ProxyError
 from ..genotype import Genotype
 from ..ops import Size
+from ..proxies import PROXIES, parse
 from ..search.scoring import Scorer
 
 
@@ -24,8 +26,14 @@ def score_table(
         repeats: initialisations, each with its own noise images.
 
     Raises:
-        ProxyError: an unknown proxy.
+        ProxyError: an unknown proxy, or an aggregate, which one network alone has no value of.
     """
+    for name in names:
+        if name not in PROXIES and len(parts := parse(name).proxies) > 1:
+            raise ProxyError(
+                f"{name} ranks networks among each other: it is for `uninas search --proxy` and tools/rank.py; "
+                f"score one network with {', '.join(parts)}"
+            )
     rows = {}
     for name in names:
         scorer = Scorer(name, size, batch, classes, seed)
