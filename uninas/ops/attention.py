@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ..errors import GenotypeError
 from .base import Op, Values, attribute
+from .large_attention import LIMIT, LargeBias, attend, expand
 from .value import Grid, Size, Value
 
 MASKED = -1e4
@@ -62,8 +63,10 @@ class FusedAttention(nn.Module):
         super().__init__()
         self.heads = heads
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | LargeBias | None = None) -> Tensor:
         q_BhNd, k_BhNd, v_BhNd = (split_heads(x, self.heads) for x in (q, k, v))
+        if isinstance(bias, LargeBias):
+            return join_heads(attend(q_BhNd, k_BhNd, v_BhNd, bias), v)
         return join_heads(F.scaled_dot_product_attention(q_BhNd, k_BhNd, v_BhNd, attn_mask=bias), v)
 
 
@@ -79,16 +82,22 @@ class RelativePositionBias(nn.Module):
     The table covers the offsets of a `size` x `size` grid and is interpolated (bilinear, aligned corners) to the
     offsets of the actual H x W.
 
-    Called with `scores=None` it returns the bias alone (1 x h x N x N), as fused attention wants it.
+    Called with `scores=None` it returns the bias alone (1 x h x N x N), as fused attention wants it, or, when that is
+    too large and `defers` says that only fused attention sees it, what to expand it from.
     """
+
+    defers = False
 
     def __init__(self, heads: int, size: int) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(heads, 2 * size - 1, 2 * size - 1))
         self._kept: tuple[tuple[int, int, torch.dtype], Tensor, Tensor] | None = None
 
-    def forward(self, scores: Tensor | None, reference: Tensor) -> Tensor:
-        bias = self._bias(reference.shape[2], reference.shape[3])
+    def forward(self, scores: Tensor | None, reference: Tensor) -> Tensor | LargeBias:
+        height, width = reference.shape[2:]
+        if self.defers and not torch.compiler.is_compiling() and len(self.table) * (height * width) ** 2 > LIMIT:
+            return LargeBias(self._interpolate(height, width), height, width)
+        bias = self._bias(height, width)
         return bias if scores is None else scores + bias
 
     def _bias(self, height: int, width: int) -> Tensor:
@@ -103,19 +112,21 @@ class RelativePositionBias(nn.Module):
         return self._kept[2]
 
     def _expand(self, height: int, width: int) -> Tensor:
+        table = self._interpolate(height, width)
+        if torch.compiler.is_compiling():  # where the sizes of windows would become constants
+            rows, columns = (_offsets(side, table.device) for side in (height, width))
+            return table[:, :, rows][..., columns].transpose(3, 4).flatten(4, 5).flatten(2, 3)
+        return expand(LargeBias(table, height, width))
+
+    def _interpolate(self, height: int, width: int) -> Tensor:
+        """1 x h x (2 H - 1) x (2 W - 1)."""
         table = self.table[None]
         centre = slice(table.shape[2] // 2, table.shape[2] // 2 + 1)
         if isinstance(height, int) and height == 1:  # interpolation to one offset would take the first
             table = table[:, :, centre]
         if isinstance(width, int) and width == 1:
             table = table[..., centre]
-        table = F.interpolate(table, size=(2 * height - 1, 2 * width - 1), mode="bilinear", align_corners=True)
-        if torch.compiler.is_compiling():  # where the sizes of windows would become constants
-            rows, columns = (_offsets(side, table.device) for side in (height, width))
-            return table[:, :, rows][..., columns].transpose(3, 4).flatten(4, 5).flatten(2, 3)
-        # windows[y1, x1, u, v] = table[y1 + u, x1 + v]; the bias wants offset y1 - y2 + H - 1, so u = H - 1 - y2.
-        windows = table.unfold(2, height, 1).unfold(3, width, 1)
-        return windows.flip((4, 5)).flatten(4, 5).flatten(2, 3)
+        return F.interpolate(table, size=(2 * height - 1, 2 * width - 1), mode="bilinear", align_corners=True)
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_kept": None}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from uninas.proxies.base import Cost, proxy
 from uninas.proxies.failures import logits_of
@@ -27,6 +26,8 @@ def multiply_adds(net: nn.Module, x: Tensor) -> int:
 
     Convolutions, matrix products and attention, by `torch.utils.flop_counter`, which counts 2 FLOPs for each.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # brings triton, half a second that no other score needs
+
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         logits_of(net, x[:1])

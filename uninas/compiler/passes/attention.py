@@ -11,7 +11,7 @@ from typing import Any
 from torch import fx
 
 from ...ops import Mask, Matmul1, Matmul2, RelPosBias, Softmax
-from ...ops.attention import FusedAttention
+from ...ops.attention import FusedAttention, RelativePositionBias
 from .edit import insert_call, op_of, used_once
 
 
@@ -44,6 +44,21 @@ def _fuse(mix: fx.Node) -> None:
     fused.meta["inputs"] = (*scores.meta["inputs"], mix.meta["inputs"][1])
     fused.meta["bias_heads"] = affinity.heads if any(isinstance(op_of(n), RelPosBias) for n in additive) else 1
     mix.replace_all_uses_with(fused)
+
+
+def defer_biases(graph: fx.Graph) -> None:
+    """Lets a bias that goes straight into a fused attention, and nowhere else, be expanded there when it is large."""
+    for node in graph.nodes:
+        bias = node.args[3] if isinstance(_called(node), FusedAttention) and len(node.args) > 3 else None
+        if isinstance(bias, fx.Node) and used_once(bias) and bias.args[0] is None:
+            called = _called(bias)
+            if isinstance(called, RelativePositionBias):
+                called.defers = True
+
+
+def _called(node: fx.Node) -> Any:
+    module: Any = node.graph.owning_module
+    return module.get_submodule(node.target) if node.op == "call_module" else None
 
 
 def _is_additive(node: fx.Node) -> bool:
