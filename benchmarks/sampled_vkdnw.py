@@ -1,0 +1,63 @@
+"""VKDNW from random probes beside exact VKDNW, for many classes: how alike they order networks, and how much faster.
+
+    python benchmarks/sampled_vkdnw.py                       # 100 networks, 1,000 classes: about an hour on one core
+    python benchmarks/sampled_vkdnw.py --networks 10 --probes 20 40 80
+
+Networks are ends of random walks, 1 to 60 moves from narrow starts in turn. Exact VKDNW takes classes - 1 backward
+passes, the sampled one as many as there are probes. Scores of both are from the same weights and images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import time
+
+import torch
+from random_walks import SMALL, STARTS, walk
+
+import uninas
+from uninas.benchmark import metrics
+from uninas.proxies import vkdnw
+from uninas.search import Space
+
+
+def timed(net: torch.nn.Module, x: torch.Tensor, probes: int | None = None) -> tuple[float, float]:
+    """(score, seconds)."""
+    generator = torch.Generator().manual_seed(0)
+    start = time.perf_counter()
+    return vkdnw(net, x, probes=probes, generator=generator).score, time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("networks", 100), ("classes", 1000), ("batch", 8), ("size", 32), ("seed", 0)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--probes", type=int, nargs="+", default=[40])
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    space, rng = Space.load("uninas"), random.Random(arguments.seed)
+    starts = [uninas.blocks.network(name, **SMALL) for name in STARTS]
+    x = torch.randn(arguments.batch, 3, arguments.size, arguments.size, generator=torch.Generator().manual_seed(0))
+    exact, sampled = [], {probes: [] for probes in arguments.probes}
+    for i in range(arguments.networks):
+        genotype = walk(space, starts[i % len(starts)], rng.randint(1, 60), rng)
+        net = uninas.build(genotype, num_classes=arguments.classes, seed=arguments.seed)
+        exact.append(timed(net, x))
+        for probes, found in sampled.items():
+            found.append(timed(net, x, probes))
+    size = f"{arguments.size} x {arguments.size}"
+    print(f"{arguments.networks} networks, {arguments.classes} classes, batch {arguments.batch}, {size}, 1 thread")
+    print(f"{'probes':>8}{'Spearman':>10}{'Kendall':>9}{'mean |error|':>14}{'s':>9}{'exact s':>9}{'faster':>8}")
+    for probes, found in sampled.items():
+        scores, true = [score for score, _ in found], [score for score, _ in exact]
+        alike = metrics(true, scores)
+        error = statistics.fmean(abs(a - b) for a, b in zip(scores, true, strict=True))
+        seconds, slow = (statistics.median(s for _, s in rows) for rows in (found, exact))
+        cells = f"{error:>14.4f}{seconds:>9.2f}{slow:>9.2f}{slow / seconds:>7.1f}x"
+        print(f"{probes:>8}{alike.spearman:>10.3f}{alike.kendall:>9.3f}{cells}")
+
+
+if __name__ == "__main__":
+    main()
