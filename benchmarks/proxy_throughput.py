@@ -67,7 +67,7 @@ def main() -> None:
     options = parser.parse_args()
     archs = random_archs(options.networks, options.seed)
     with Workers(Setting(batch=options.batch), options.processes) as workers:
-        found = [measure(workers, archs, name, options.processes) for name in options.proxies.split(",")]
+        found = [measure(workers, archs, name, options.processes) for name in proxies.split_names(options.proxies)]
     found.sort(key=lambda row: -row["networks_per_hour"])
     if options.json:
         print(json.dumps({**vars(options), "cpus": os.cpu_count(), "results": found}, indent=1))

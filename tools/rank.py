@@ -12,20 +12,9 @@ from uninas.benchmark.rank import Rank, RankConfig
 from uninas.benchmark.scoring import Setting
 from uninas.benchmark.text import notes, tables
 from uninas.cli import err, out, print_json, run, usage
+from uninas.proxies import split_names
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Names separated by commas, of which those in brackets separate nothing."""
-    names, depth = [""], 0
-    for letter in text:
-        depth += (letter == "(") - (letter == ")")
-        if letter == "," and depth == 0:
-            names.append("")
-        else:
-            names[-1] += letter
-    return tuple(name.strip() for name in names if name.strip())
 
 
 @app.command()
@@ -57,8 +46,10 @@ def rank(
 
     def prepare() -> Rank:
         setting = Setting(space, batch, size, classes, str(images) if images else None, device, threads)
-        chosen = _names(columns) or None
-        return Rank(RankConfig(table, _names(proxies), out_folder, chosen, limit, seed, seeds, workers, setting, force))
+        chosen = split_names(columns) or None
+        return Rank(
+            RankConfig(table, split_names(proxies), out_folder, chosen, limit, seed, seeds, workers, setting, force)
+        )
 
     ranking_run = usage(prepare)
     bar_columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())

@@ -18,10 +18,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from . import __version__, blocks
+from .blocks.networks import named_or_file
 from .engine import commands as training
 from .engine.options import spread
 from .errors import GenotypeError, UninasError
 from .genotype import Genotype, cost
+from .proxies import split_names
 from .report.progress import SearchBar, summary_lines
 from .search.config import SearchConfig
 from .units import format_count, parse_count, parse_size
@@ -48,8 +50,8 @@ def _default(name: str) -> Any:
     return SearchConfig.model_fields[name].default
 
 
-EXTRAS = {**dict.fromkeys(("mmengine", "mmcv", "mmdet", "mmseg"), "mm"), "scipy": "bench", "matplotlib": "report"}
-"""Optional packages, and the extra of uninas that brings them."""
+TRAINING_PACKAGES = ("mmengine", "mmcv", "mmdet", "mmseg", "sklearn")
+"""What the extra `mm` brings. (`uninas.benchmark` says itself what it misses.)"""
 
 _DEFAULT_SIZE = str(_default("proxy_size"))
 
@@ -63,12 +65,10 @@ Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
 def read_genotype(text: str) -> Genotype:
     """A genotype from a file, or a known network by name."""
-    if text in blocks.NETWORKS and not Path(text).exists():
-        return blocks.network(text)
-    if not Path(text).exists():
+    if text not in blocks.NETWORKS and not Path(text).exists():
         known = ", ".join(blocks.NETWORKS)
         raise GenotypeError(f"there is no such file, and no network of that name; known networks: {known}", text)
-    return Genotype.load(text)
+    return named_or_file(text)
 
 
 def print_json(data: Any) -> None:
@@ -223,7 +223,7 @@ def score(
 
     torch.set_num_threads(threads)
     found = read_genotype(genotype)
-    names = [name.strip() for name in proxy.split(",") if name.strip()]
+    names = split_names(proxy)
     rows = usage(lambda: score_table(found, names, size, batch, classes, repeats, seed))
     if as_json:
         print_json({"key": found.key, "scores": rows})
@@ -300,10 +300,9 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> NoRetur
     except UninasError as error:
         sys.exit(fail(error, error.exit_code))
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        if (error.name or "").partition(".")[0] not in TRAINING_PACKAGES:
             raise
-        remedy = f'pip install "uninas-toolkit[{extra}]"'
+        remedy = 'pip install "uninas-toolkit[mm]"'
         sys.exit(fail(UninasError(f"this needs {error.name}, which is not installed: {remedy}"), 1))
     sys.exit(0)
 

@@ -114,3 +114,5 @@ def test_an_aggregate_scores_no_single_network(tiny_file: Path) -> None:
     done = command("score", str(tiny_file), "--proxy", "az_nas")
     assert done.returncode == 2 and "ranks networks among each other" in done.stderr
     assert "score one network with expressivity" in done.stderr
+    done = command("score", str(tiny_file), "--proxy", "params,logrank(macs, jacov)")
+    assert done.returncode == 2 and "score one network with macs, jacov" in done.stderr

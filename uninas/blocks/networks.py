@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from ..errors import GenotypeError, nearest
 from ..genotype import Block, Downsample, Genotype, Head, Stage, Stem, StemConv
@@ -52,6 +53,15 @@ NETWORKS = {
         downsample=("none", "patch", "patch", "patch"),
     ),
 }
+
+
+def named_or_file(text: str) -> Genotype:
+    """A known network by name, or else a genotype from a file; a file of that name comes first.
+
+    Raises:
+        GenotypeError: the file cannot be read or is not valid.
+    """
+    return network(text) if text in NETWORKS and not Path(text).exists() else Genotype.load(text)
 
 
 def network(

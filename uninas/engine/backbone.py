@@ -14,7 +14,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..blocks.networks import NETWORKS, network
+from ..blocks.networks import named_or_file
 from ..compiler import build
 from ..errors import GenotypeError
 from ..genotype import Genotype
@@ -37,8 +37,7 @@ def as_genotype(genotype: Genotype | Mapping[str, Any] | str | Path) -> Genotype
             raise GenotypeError(f"the text is not JSON: {problem}", "genotype") from None
     if isinstance(genotype, Mapping):
         return Genotype.from_dict(genotype)
-    path = Path(genotype)
-    return network(path.name) if str(path) in NETWORKS and not path.exists() else Genotype.load(path)
+    return named_or_file(str(genotype))
 
 
 @MODELS.register_module()

@@ -7,7 +7,7 @@
 `vkdnw` is here as a function too, with options and a result of its own: score, eigenvalues, Fisher matrix.
 """
 
-from uninas.proxies.aggregate import AGGREGATES, LogRank, parse
+from uninas.proxies.aggregate import AGGREGATES, LogRank, parse, split_names
 from uninas.proxies.base import Cost, Proxy, Score
 from uninas.proxies.failures import ProxyFailure
 from uninas.proxies.score import PROXIES, available, get, input_size, noise, score
@@ -28,5 +28,6 @@ __all__ = [
     "noise",
     "parse",
     "score",
+    "split_names",
     "vkdnw",
 ]

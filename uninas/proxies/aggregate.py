@@ -64,6 +64,18 @@ def parse(text: str) -> LogRank:
     return LogRank(f"logrank({', '.join(names)})" if written else text, names)
 
 
+def split_names(text: str) -> tuple[str, ...]:
+    """Names of proxies and aggregates separated by commas, of which those in brackets separate nothing."""
+    names, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth == 0:
+            names.append("")
+        else:
+            names[-1] += letter
+    return tuple(name.strip() for name in names if name.strip())
+
+
 def ranks(table: Sequence[Row], name: str) -> np.ndarray:
     """Rank of each row by one proxy, from 1 (worst) to n; equal values share the mean of their ranks."""
     if table and not any(name in row for row in table):

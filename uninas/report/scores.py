@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from ..search.scoring import Scorer
 
 
 def score_table(
-    genotype: Genotype, names: list[str], size: Size, batch: int, classes: int, repeats: int, seed: int
+    genotype: Genotype, names: Sequence[str], size: Size, batch: int, classes: int, repeats: int, seed: int
 ) -> dict[str, dict[str, Any]]:
     """Mean, standard error and seconds a score for each proxy; the mean is None where a score failed.
 
@@ -29,10 +30,11 @@ def score_table(
         ProxyError: an unknown proxy, or an aggregate, which one network alone has no value of.
     """
     for name in names:
-        if name not in PROXIES and len(parts := parse(name).proxies) > 1:
+        if name not in PROXIES:
+            parts = ", ".join(parse(name).proxies)
             raise ProxyError(
                 f"{name} ranks networks among each other: it is for `uninas search --proxy` and tools/rank.py; "
-                f"score one network with {', '.join(parts)}"
+                f"score one network with {parts}"
             )
     rows = {}
     for name in names:

@@ -12,7 +12,7 @@ from torch import fx
 
 from ...ops import Mask, Matmul1, Matmul2, RelPosBias, Softmax
 from ...ops.attention import FusedAttention, RelativePositionBias
-from .edit import insert_call, op_of, used_once
+from .edit import called_module, insert_call, op_of, used_once
 
 
 def fuse_attention(graph: fx.Graph) -> None:
@@ -49,16 +49,11 @@ def _fuse(mix: fx.Node) -> None:
 def defer_biases(graph: fx.Graph) -> None:
     """Lets a bias that goes straight into a fused attention, and nowhere else, be expanded there when it is large."""
     for node in graph.nodes:
-        bias = node.args[3] if isinstance(_called(node), FusedAttention) and len(node.args) > 3 else None
+        bias = node.args[3] if isinstance(called_module(node), FusedAttention) and len(node.args) > 3 else None
         if isinstance(bias, fx.Node) and used_once(bias) and bias.args[0] is None:
-            called = _called(bias)
+            called = called_module(bias)
             if isinstance(called, RelativePositionBias):
                 called.defers = True
-
-
-def _called(node: fx.Node) -> Any:
-    module: Any = node.graph.owning_module
-    return module.get_submodule(node.target) if node.op == "call_module" else None
 
 
 def _is_additive(node: fx.Node) -> bool:

@@ -18,7 +18,7 @@ from ...ops import Chunk, Concat, Conv
 from ...ops.attention import FusedAttention
 from ...ops.conv import SharedInputConv
 from ...ops.merge import ChunkChannels, ConcatChannels
-from .edit import as_argument, insert_call, op_of, used_once
+from .edit import as_argument, called_module, insert_call, op_of, used_once
 
 
 def batch_branches(graph: fx.Graph) -> None:
@@ -76,10 +76,9 @@ def _join_equal(concat: fx.Node) -> fx.Node | None:
 
 def _join_attention(concat: fx.Node) -> fx.Node | None:
     branches: Any = concat.args
-    module: Any = concat.graph.owning_module
     heads = []
     for node in branches:
-        attention = module.get_submodule(node.target) if node.op == "call_module" else None
+        attention = called_module(node)
         if not isinstance(attention, FusedAttention):
             return None
         if len(node.args) > 3 and node.meta.get("bias_heads") != attention.heads:  # one mask for all heads

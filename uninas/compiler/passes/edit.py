@@ -15,6 +15,12 @@ def op_of(node: Any) -> Op | None:
     return node.meta.get("op") if isinstance(node, fx.Node) else None
 
 
+def called_module(node: fx.Node) -> nn.Module | None:
+    """The module that a node calls, if it calls one."""
+    module: Any = node.graph.owning_module
+    return module.get_submodule(node.target) if node.op == "call_module" else None
+
+
 def used_once(node: fx.Node) -> bool:
     """Whether the node has one user."""
     return len(node.users) == 1
