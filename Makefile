@@ -4,7 +4,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# --no-compile: a module is compiled when it is first imported; all of torch at once would take longer than it saves.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 ARGS ?=
 
 .PHONY: search demo test lint

@@ -59,7 +59,7 @@ class SearchConfig(BaseModel):
     """Initialisations up to which scores are repeated where a decision is close."""
     leaders: int = Field(4, ge=1)
     """Candidates that compete on new seeds at the end."""
-    leader_repeats: int = Field(6, ge=2)
+    leader_repeats: int = Field(4, ge=2)
     """Initialisations of that competition."""
     fresh_repeats: int = Field(10, ge=2)
     """Initialisations, never used before, with which the winner and the start are scored at last."""

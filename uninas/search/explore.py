@@ -72,16 +72,12 @@ class State:
 class Strategy(Protocol):
     """What distinguishes one search from another."""
 
-    def phase(self, search: Search) -> Phase:
-        """Which seeds the candidates of the current generation are first scored on."""
-        ...
-
     def propose(self, search: Search, rng: Random) -> tuple[Proposal, int]:
         """A proposal and the number of the candidate it was made from. Raises SpaceError when there is none."""
         ...
 
     def decide(self, search: Search, children: Sequence[int]) -> None:
-        """Called when all `children` have their first scores: may ask for more and change `search.state`."""
+        """Has the candidates of a new generation scored, and changes `search.state` by what they are worth."""
         ...
 
     def leaders(self, search: Search) -> list[int]:
@@ -110,9 +106,7 @@ class Search:
         if not any(state.noise):
             self.observe("search", {START: self.config.max_repeats}, START)
         while state.proposed or (not state.stopped and self._propose(strategy)):
-            children = self.study.of_generation(state.generation)
-            self.score(dict.fromkeys(children, self.config.repeats), strategy.phase(self))
-            strategy.decide(self, children)
+            strategy.decide(self, self.study.of_generation(state.generation))
             state.generation, state.proposed = state.generation + 1, False
             self.study.save(asdict(state))
 

@@ -7,21 +7,17 @@ from random import Random
 
 from ..explore import START, Search
 from ..propose import Proposal, several
-from ..scoring import Phase
 
 
 class RandomWalks:
     """Each candidate is the end of a walk of its own, 1 to `steps` moves long; scores steer nothing."""
-
-    def phase(self, search: Search) -> Phase:
-        return "search"
 
     def propose(self, search: Search, rng: Random) -> tuple[Proposal, int]:
         length = rng.randint(1, search.config.steps)
         return several(search, search.study.candidate(START).genotype, length, rng), START
 
     def decide(self, search: Search, children: Sequence[int]) -> None:
-        pass
+        search.score(dict.fromkeys(children, search.config.repeats), "search")
 
     def leaders(self, search: Search) -> list[int]:
         """The highest by lead over the start less its standard error."""

@@ -14,7 +14,6 @@ from random import Random
 
 from ..explore import Search
 from ..propose import Proposal, several
-from ..scoring import Phase
 
 STRIDES = (1, 2, 4, 8)
 """Moves that lead to a neighbour. One move changes the score less than the weights do; several often change it more."""
@@ -23,18 +22,15 @@ STRIDES = (1, 2, 4, 8)
 class Walk:
     """Greedy, and as careful as its scores are noisy."""
 
-    def phase(self, search: Search) -> Phase:
-        return f"search {search.state.generation}"
-
     def propose(self, search: Search, rng: Random) -> tuple[Proposal, int]:
         current = search.state.current
         genotype = search.study.candidate(current).genotype
         return several(search, genotype, rng.choice(STRIDES), rng), current
 
     def decide(self, search: Search, children: Sequence[int]) -> None:
-        state, config, phase = search.state, search.config, self.phase(search)
-        current = state.current
-        search.score({current: config.repeats}, phase)
+        state, config = search.state, search.config
+        current, phase = state.current, f"search {state.generation}"
+        search.score(dict.fromkeys([*children, current], config.repeats), phase)
         # How many scores of each are looked at. What a killed search had scored beyond is there, but not looked at.
         used = dict.fromkeys([*children, current], config.repeats)
         while True:
