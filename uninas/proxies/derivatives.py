@@ -18,6 +18,7 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_map_only
 
 from uninas.proxies.failures import ProxyFailure
+from uninas.proxies.folding import FoldedConvolution, FoldedNorm
 from uninas.proxies.lean import differentiable_attention
 
 _FIRST = slice(0, 1)
@@ -45,10 +46,18 @@ def derivative(module: nn.Module, name: str, args: tuple, kwargs: dict, out: Ten
     formula = _FORMULAS.get(type(module).forward)
     if len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and args[0].dim() == out.dim():
         if formula is not None:
-            return formula(module, name, args[0].detach(), out)
+            return _of_pair(module, name, formula(module, name, args[0].detach(), out), out)
         if isinstance(module, nn.LayerNorm) and (found := _norm_over_channels(module, name, args[0].detach(), out)):
             return found
     return _forward_mode(module, name, args, kwargs)
+
+
+def _of_pair(module: nn.Module, name: str, own: Derivative, out: Tensor) -> Derivative:
+    """The derivative where the module is half of a convolution and a norm that run as one."""
+    forward = module.__dict__.get("forward")
+    if isinstance(forward, FoldedConvolution):
+        return Derivative(*forward.slope(own))
+    return Derivative(*forward.slope(name, out.detach())) if isinstance(forward, FoldedNorm) else own
 
 
 def _forward_mode(module: nn.Module, name: str, args: tuple, kwargs: dict) -> Derivative | None:
