@@ -1,22 +1,25 @@
-"""Attention with a bias over so many positions that heads x N x N numbers would not fit: rows of queries in turns.
+"""Attention with a bias over so many positions that heads x N x N numbers would not fit: some queries at a time.
 
-An image of 1280 x 800 has 64,000 positions at stride 4; the bias of one head would then take 16 GB. Going back, the
-weights of each part are computed again, so that no more than one part's are ever there.
+An image of 1280 x 800 has 64,000 positions at stride 4; the bias of one head would then take 16 GB. Here no more than
+a tile of weights - a few queries, all keys - is ever there: made, used and left; going back, it is made again from the
+logarithms of the sums that the forward pass kept (Dao et al., "FlashAttention", NeurIPS 2022, with a bias that learns).
+
+In reversed order, query (y, x) reads the window of the reversed table that starts at (y, x): a tile's bias is a view.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 LIMIT = 2**29
 """Entries of a bias above which it is not kept as a whole: 2 GiB in float32."""
-PART = 2**26
-"""Entries of the affinities of one part."""
+TILE = 2**23
+"""Entries of the weights that are there at a time: 32 MiB in float32."""
 
 
 class LargeBias(NamedTuple):
@@ -28,30 +31,88 @@ class LargeBias(NamedTuple):
     width: int
 
 
-def expand(bias: LargeBias, first: int = 0, last: int | None = None) -> Tensor:
-    """1 x h x (last - first) * W x H * W: the bias of the queries in rows `first` to `last` (excluded) to all keys."""
+def expand(bias: LargeBias) -> Tensor:
+    """1 x h x N x N, N = H * W: the bias of every query to every key."""
     table, height, width = bias
     # windows[y1, x1, u, v] = table[y1 + u, x1 + v]; the bias wants offset y1 - y2 + H - 1, so u = H - 1 - y2.
-    rows = table[:, :, first : (height if last is None else last) + height - 1]
-    windows = rows.unfold(2, height, 1).unfold(3, width, 1)
+    windows = table.unfold(2, height, 1).unfold(3, width, 1)
     return windows.flip((4, 5)).flatten(4, 5).flatten(2, 3)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: LargeBias) -> Tensor:
-    """softmax(q k^T / sqrt(d) + bias) v for q, k, v of B x h x N x d."""
-    batch, heads, positions, _ = q.shape
-    step = max(1, PART // (batch * heads * bias.width * positions))
+    """softmax(q k^T / sqrt(d) + bias) v for q, k, v of B x h x N x d; differentiable once."""
+    return _Attend.apply(q, k, v, bias.table, bias.height, bias.width)  # type: ignore[return-value]
 
-    def part(q: Tensor, k: Tensor, v: Tensor, table: Tensor, first: int, last: int) -> Tensor:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=expand(bias._replace(table=table), first, last))
 
-    found = []
-    for first in range(0, bias.height, step):
-        last = min(first + step, bias.height)
-        queries = q[:, :, first * bias.width : last * bias.width]
-        arguments = (queries, k, v, bias.table, first, last)
-        if torch.is_grad_enabled():
-            found.append(checkpoint(part, *arguments, use_reentrant=False, preserve_rng_state=False))
-        else:
-            found.append(part(*arguments))
-    return torch.cat(found, 2)
+class _Attend(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, table: Tensor, height: int, width: int) -> Tensor:
+        with torch.autocast(q.device.type, enabled=False):
+            tiles = _Tiles(q, k, table, height, width)
+            values, out = _exact(v), torch.empty_like(tiles.queries)
+            sums = out.new_empty(*out.shape[:2], 1)
+            for where, scores, _ in tiles:
+                sums[:, where] = scores.logsumexp(-1, keepdim=True)
+                out[:, where] = scores.sub_(sums[:, where]).exp_() @ values
+        ctx.save_for_backward(q, k, v, table, out, sums)
+        ctx.size = height, width
+        return out.flip(1).view(v.shape).to(v.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        q, k, v, table, out, sums = ctx.saved_tensors
+        with torch.autocast(q.device.type, enabled=False):
+            tiles = _Tiles(q, k, table, *ctx.size)
+            values, gradient = _exact(v), _exact(gradient).flip(1)
+            shares = (gradient * out).sum(-1, keepdim=True)  # each query's slopes, averaged by its weights
+            dq, dk, dv = (torch.zeros_like(x) for x in (tiles.queries, tiles.keys, values))
+            dtable = torch.zeros_like(tiles.table)
+            for where, scores, windows in tiles:
+                weights, above = scores.sub_(sums[:, where]).exp_(), gradient[:, where]
+                dv.baddbmm_(weights.transpose(1, 2), above)
+                slopes = torch.baddbmm(shares[:, where], above, values.transpose(1, 2), beta=-1).mul_(weights)
+                dq[:, where] = slopes @ tiles.keys
+                dk.baddbmm_(slopes.transpose(1, 2), tiles.queries[:, where])
+                for window, slope in zip(windows(dtable), slopes.unbind(1), strict=True):
+                    window += slope.view(-1, *window.shape).sum(0) if len(q) > 1 else slope.view(window.shape)
+        dq = dq.flip(1).mul_(tiles.scale)  # the tiles' queries were scaled, so dk is as it should be
+        found = (x.view(like.shape).to(like.dtype) for x, like in ((dq, q), (dk, k), (dv, v)))
+        return *found, dtable.flip(1, 2)[None].to(table.dtype), None, None
+
+
+class _Tiles:
+    """The scores of all queries, reversed, in tiles: a few queries of one row of the image, all keys.
+
+    Attributes:
+        scale: of the scores.
+        queries, keys: B * h x N x d, of which the queries are reversed and scaled.
+        table: h x (2 H - 1) x (2 W - 1), reversed.
+    """
+
+    def __init__(self, q: Tensor, k: Tensor, table: Tensor, height: int, width: int) -> None:
+        self._height, self._width, self.scale = height, width, q.shape[-1] ** -0.5
+        self.queries, self.keys = _exact(q).flip(1) * self.scale, _exact(k)
+        self.table = _exact(table).flip(1, 2)
+        self._length = max(1, min(width, TILE // (len(self.keys) * height * width)))
+
+    def __iter__(self) -> Iterator[tuple[slice, Tensor, Callable[[Tensor], list[Tensor]]]]:
+        """(queries, their B * h x n x N scores to be overwritten, their n windows of h x H x W into such a table)."""
+        for y in range(self._height):
+            for x in range(0, self._width, self._length):
+                columns = range(x, min(x + self._length, self._width))
+                where = slice(y * self._width + x, y * self._width + columns.stop)
+                windows = partial(self._windows, y, columns)
+                bias = torch.stack(windows(self.table), 1).flatten(2)
+                bias = bias.repeat(len(self.keys) // len(bias), 1, 1) if len(self.keys) > len(bias) else bias
+                yield where, bias.baddbmm_(self.queries[:, where], self.keys.transpose(1, 2)), windows
+
+    def _windows(self, y: int, columns: range, table: Tensor) -> list[Tensor]:
+        rows = table[:, y : y + self._height]
+        return [rows[:, :, x : x + self._width] for x in columns]
+
+
+def _exact(x: Tensor) -> Tensor:
+    """Batch and heads as one, in single precision at least: sums over many thousand positions want it."""
+    x = x.flatten(0, -3)
+    return x if x.dtype == torch.float64 else x.float()
