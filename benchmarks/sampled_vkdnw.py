@@ -67,9 +67,7 @@ def main() -> None:
     exact, *others = zip(*runs, strict=True)
     sampled = dict(zip(arguments.probes, others, strict=True))
     size = f"{arguments.size} x {arguments.size}"
-    print(
-        f"{arguments.networks} networks, {arguments.classes} classes, batch {arguments.batch}, {size}, 1 thread a network"
-    )
+    print(f"{arguments.networks} networks, {arguments.classes} classes, batch {arguments.batch}, {size}, 1 thread each")
     print(f"{'probes':>8}{'Spearman':>10}{'Kendall':>9}{'mean |error|':>14}{'s':>9}{'exact s':>9}{'faster':>8}")
     for probes, found in sampled.items():
         scores, true = [score for score, _ in found], [score for score, _ in exact]
