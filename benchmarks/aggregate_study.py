@@ -113,14 +113,14 @@ def main() -> None:
     parser.add_argument("scores", type=Path, help="scores.csv of tools/rank.py")
     parser.add_argument(
         "--members", nargs="+", help="signals to choose from",
-        default=["vkdnw_single", "jacov", "expressivity", "progressivity", "trainability", "macs", "naswot", "zico",
-                 "synflow", "snip", "gradnorm", "zen", "trainable_layers"],
+        default=["params", "macs", "trainable_layers", "vkdnw_single", "expressivity", "progressivity", "trainability",
+                 "jacov", "naswot", "zico", "synflow", "snip", "gradnorm", "zen"],
     )  # fmt: skip
-    parser.add_argument("--sizes", type=int, nargs="+", default=[3, 4, 5, 6])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[3, 4, 5, 6, 7])
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--baseline", default="vkdnw_agg", choices=AGGREGATES)
     arguments = parser.parse_args()
-    needed = {name for aggregate in AGGREGATES.values() for name in aggregate.proxies} | {"params"}
+    needed = {name for aggregate in AGGREGATES.values() for name in aggregate.proxies}
     rows, accuracies = read(arguments.scores, sorted(needed | set(arguments.members)))
     names = [*AGGREGATES, "logrank(jacov, params)", *arguments.members]
     names.remove(arguments.baseline)

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
+import uninas
 from uninas.errors import ProxyError
-from uninas.proxies import AGGREGATES, parse
+from uninas.proxies import AGGREGATES, parse, score
 from uninas.proxies.aggregate import ranks
 
 TABLE = [
@@ -41,6 +43,14 @@ def test_named_aggregates():
     assert parse("az_nas").proxies == ("expressivity", "progressivity", "trainability", "complexity")
     assert parse("jacov").proxies == ("jacov",) and parse("jacov").name == "jacov"
     assert parse("logrank( macs,jacov )").name == "logrank(macs, jacov)"
+
+
+@pytest.mark.parametrize("name", ["resnet", "efficientnet", "vit", "coatnet", "convnext"])
+def test_our_aggregate_has_a_value_for_every_kind_of_network(name):
+    net = uninas.build(uninas.blocks.network(name, widths=(32, 32, 64, 64), depths=(1, 1, 1, 1)), 5, seed=0)
+    x = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    scores = score(net, parse("uninas_agg").proxies, x)
+    assert {member: found.failure for member, found in scores.items() if found.failure} == {}
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,14 @@ AGGREGATES: dict[str, LogRank] = {
     for aggregate in (
         LogRank("vkdnw_agg", ("vkdnw_single", "jacov", "expressivity", "trainability", "macs")),
         LogRank("az_nas", ("expressivity", "progressivity", "trainability", "complexity")),
+        LogRank("uninas_agg", ("params", "macs", "expressivity", "progressivity", "trainability", "jacov", "naswot")),
     )
 }
-"""VKDNW_agg: Týbl and Neumann, CVPR 2025. AZ-NAS: Lee and Ham, CVPR 2024."""
+"""VKDNW_agg: Týbl and Neumann, CVPR 2025. AZ-NAS: Lee and Ham, CVPR 2024.
+
+uninas_agg is ours: two counts of size, two measures of features, how gradients pass, and two measures of how well
+inputs are told apart (by gradients and by gates). How its members were chosen: docs/proxies.md.
+"""
 
 
 def parse(text: str) -> LogRank:
