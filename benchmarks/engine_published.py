@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=2 python benchmarks/engine_published.py [--only coatnet]
 
-Minutes a network and up to 15 GB on a CPU; more than half an hour for `vit`, which attends over 64,000 positions.
+Minutes a network and up to 15 GB on a CPU; a quarter of an hour for `vit`, which attends over 64,000 positions.
 FLOPs are 2 per multiply-add of one image. Published values are those of arXiv 2510.06035 and its talk, as FLOPs of
 detector and segmentor; they are met by the backbone alone at that size. The column `whole` adds neck and heads, counted
 by torch on a forward pass: 1,000 proposals through the box head, 100 through the mask head.

@@ -87,6 +87,8 @@ def test_roi_align_through_mmcv_equals_torchvision_forward_and_backward(aligned,
 
 def test_roi_align_takes_half_precision_and_no_boxes():
     compat.prepare()
+    if mmcv_ops.compiled():
+        pytest.skip("this mmcv has its own operators, which lack it on a CPU")
     from mmcv.ops import RoIAlign
 
     pool = RoIAlign(7, 0.25)
@@ -109,6 +111,8 @@ def test_masks_are_cropped_as_mmdet_trains_on_them():
 
 def test_focal_loss_of_mmcv_equals_the_plain_one_of_mmdet():
     compat.prepare()
+    if mmcv_ops.compiled():
+        pytest.skip("this mmcv has its own operators, which lack it on a CPU")
     from mmcv.ops import sigmoid_focal_loss
     from mmdet.models.losses.focal_loss import py_sigmoid_focal_loss
 
