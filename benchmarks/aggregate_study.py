@@ -1,6 +1,6 @@
 """Which cheap signals make a better aggregate: members chosen on some architectures and data sets, judged on others.
 
-    python tools/rank.py --table TABLE.csv --limit 1000 --out runs/rank --proxies vkdnw_agg,az_nas,naswot,synflow,...
+    python tools/rank.py --table TABLE.csv --limit 1000 --out runs/rank --proxies complexity,macs,jacov,...
     python benchmarks/aggregate_study.py runs/rank/scores.csv
 
 Every set of `--sizes` members is summed by log-rank, unweighted: the choice of members is all that accuracies decide.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ def read(file: Path, members: Sequence[str]) -> tuple[list[Row], dict[str, Float
     with file.open() as text:
         rows = list(csv.DictReader(text))
     header = list(rows[0])
+    if missing := set(members) - set(header):
+        sys.exit(f"{file} has no column {', '.join(sorted(missing))}: run tools/rank.py again with these --proxies too")
     columns = header[2 : header.index("seed")]
     values: list[Row] = [{name: float(row[name]) if row[name] else None for name in members} for row in rows]
     return values, {name: np.array([float(row[name]) for row in rows]) for name in columns}
