@@ -46,7 +46,7 @@ class Fold:
     """Some of the networks, on which many sets of members are compared."""
 
     def __init__(self, rows: Sequence[Row], accuracies: dict[str, Floats]) -> None:
-        self.rows, self.accuracies = rows, accuracies
+        self.rows = rows
         self._above, self._below = np.triu_indices(len(rows), 1)
         self._order = {name: self._signs(values) for name, values in accuracies.items()}
         self._logs: dict[str, Floats] = {}

@@ -18,7 +18,7 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_map_only
 
 from uninas.proxies.failures import ProxyFailure
-from uninas.proxies.folding import FoldedConvolution, FoldedNorm
+from uninas.proxies.folding import FoldedConvolution, FoldedNorm, affine
 from uninas.proxies.lean import differentiable_attention
 
 _FIRST = slice(0, 1)
@@ -56,8 +56,11 @@ def _of_pair(module: nn.Module, name: str, own: Derivative, out: Tensor) -> Deri
     """The derivative where the module is half of a convolution and a norm that run as one."""
     forward = module.__dict__.get("forward")
     if isinstance(forward, FoldedConvolution):
-        return Derivative(*forward.slope(own))
-    return Derivative(*forward.slope(name, out.detach())) if isinstance(forward, FoldedNorm) else own
+        return Derivative(own.index, own.values * affine(forward.norm)[0][0].detach())
+    if isinstance(forward, FoldedNorm) and name == "weight":  # its input is its output, which tells what it scaled
+        scaled = out[own.index].detach() - forward.norm.bias[0].detach()
+        return Derivative(own.index, scaled / forward.norm.weight[0].detach())
+    return own
 
 
 def _forward_mode(module: nn.Module, name: str, args: tuple, kwargs: dict) -> Derivative | None:

@@ -16,10 +16,6 @@ from torch import Tensor, fx, nn
 
 from uninas.compiler.passes.edit import called_module, used_once
 
-Slope = tuple[tuple[slice, slice], Tensor]
-"""Where a module's output moves with a parameter's first element, and how much: see `derivatives.Derivative`."""
-_FIRST_CHANNEL = (slice(None), slice(0, 1))
-
 
 @dataclass(frozen=True)
 class FoldedConvolution:
@@ -37,11 +33,6 @@ class FoldedConvolution:
             return pointwise(x, weight, bias)
         return self.conv._conv_forward(x, weight, bias)
 
-    def slope(self, own: Slope) -> Slope:
-        """The derivative of the pair's output, from that of the convolution's."""
-        index, values = own
-        return index, values * affine(self.norm)[0][0].detach()
-
 
 @dataclass(frozen=True)
 class FoldedNorm:
@@ -51,12 +42,6 @@ class FoldedNorm:
 
     def __call__(self, x: Tensor) -> Tensor:
         return x
-
-    def slope(self, name: str, out: Tensor) -> Slope:
-        """The derivative of the output, in which the normalised input can still be read."""
-        if name == "bias":
-            return _FIRST_CHANNEL, out.new_ones(())
-        return _FIRST_CHANNEL, (out[_FIRST_CHANNEL] - self.norm.bias[0].detach()) / self.norm.weight[0].detach()
 
 
 def folded(net: nn.Module) -> dict[nn.Module, FoldedConvolution | FoldedNorm]:
