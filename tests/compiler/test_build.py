@@ -14,9 +14,11 @@ from torch import nn
 
 import uninas
 from uninas import Genotype, GenotypeError
+from uninas.blocks.library import attention
 from uninas.compiler import PASSES
 from uninas.genotype import GraphBuilder
 from uninas.ops.attention import RelativePositionBias
+from uninas.ops.conv import ParallelConv
 from uninas.ops.regularize import ChannelScale
 
 SMALL = {"widths": (16, 16, 32, 32), "depths": (1, 1, 1, 1)}
@@ -44,6 +46,25 @@ def test_the_seed_decides(genotype):
 
 def test_rewriting_does_not_change_the_weights(genotype):
     assert same_weights(uninas.build(genotype, 5, passes=()), uninas.build(genotype, 5, passes=PASSES))
+
+
+def test_gradients_of_one_image_are_those_of_two_alike():
+    """Behind attention a single image has strides with which the wrong layout of a grouped weight gives wrong ones."""
+    one = GraphBuilder()
+    grouped = one.build(one.add("conv", attention(one, one.input, heads=2, bias_size=None), groups=2))
+    two = GraphBuilder()
+    halves = two.ports(two.add("chunk", attention(two, two.input, heads=2, bias_size=None), parts=2))
+    batched = two.build(two.add("concat", *(two.add("conv", half) for half in halves)))
+    net = uninas.build(wrap(grouped, batched, residual=False), 5).eval()
+    assert any(isinstance(module, ParallelConv) for module in net.modules())
+    image = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for x in (image, image.expand(2, -1, -1, -1).contiguous()):
+        net.zero_grad()
+        net(x).square().sum().backward()
+        gradients.append([p.grad.clone() / len(x) for p in net.parameters() if p.grad is not None])
+    for one, two in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
 
 
 def test_equal_genotypes_get_equal_weights(genotype):

@@ -24,14 +24,15 @@ def initialise(network: nn.Module, seed: int) -> None:
     then differ by what differs, not by luck. (Common random numbers, as simulation calls it.) Within a part every
     weight has a generator of its own, so that weights can be drawn on several threads with the same result.
     """
-    weights: list[tuple[Tensor, int]] = []
+    weights: list[tuple[Tensor, int, bool]] = []
     generator = torch.Generator().manual_seed(_seed_of(seed, ""))
     for name, child in network.named_modules():
         framed = name.rpartition(".")[2] in FRAME and ".graph." not in name  # nodes may have such ids too
         if getattr(child, "is_subblock", False) or framed:
             generator.manual_seed(_seed_of(seed, name))
         if isinstance(child, (nn.Conv2d, nn.Linear)):
-            weights.append((child.weight, _draw_seed(generator)))
+            grouped = isinstance(child, nn.Conv2d) and 1 < child.groups < child.in_channels
+            weights.append((child.weight, _draw_seed(generator), grouped))
             if child.bias is not None:
                 child.bias.zero_()
         elif isinstance(child, (nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)):
@@ -53,12 +54,20 @@ def _draw_seed(generator: torch.Generator) -> int:
 
 
 @torch.no_grad()
-def _kaiming_normal(weight: Tensor, seed: int) -> None:
+def _kaiming_normal(weight: Tensor, seed: int, grouped: bool) -> None:
+    """Draws a convolution's weight in channels-last order and leaves it so laid out, which convolutions follow.
+
+    Not that of a grouped one: on a CPU its gradient can be wrong then. (Slow path of PyTorch 2.14, a batch of one image
+    with the strides that attention gives it.)
+    """
     deviation, generator = math.sqrt(2.0 / weight[0].numel()), torch.Generator().manual_seed(seed)
-    if weight.dim() == 4:  # laid out channels last, which convolutions follow; drawn in that order: it is contiguous
+    if weight.dim() == 4:  # drawn in that order it is contiguous
         out, channels, *kernel = weight.shape
-        drawn = torch.empty(out, *kernel, channels).normal_(0.0, deviation, generator=generator)
-        weight.data = drawn.permute(0, 3, 1, 2)
+        drawn = torch.empty(out, *kernel, channels).normal_(0.0, deviation, generator=generator).permute(0, 3, 1, 2)
+        if grouped:
+            weight.copy_(drawn)
+        else:
+            weight.data = drawn
     else:
         weight.normal_(0.0, deviation, generator=generator)
 

@@ -115,6 +115,7 @@ class ParallelConv(nn.Module):
         if _special(convs):
             return torch.cat([conv(part) for conv, part in zip(convs, torch.chunk(x, len(convs), dim=1))], dim=1)
         weight, bias = _joined(convs)
+        weight = weight.flatten(1).reshape(weight.shape)  # in the layout that grouped convolutions need: compiler/init
         return F.conv2d(x, weight, bias, padding=convs[0].padding, groups=convs[0].groups * len(convs))
 
 
