@@ -25,6 +25,7 @@ from rich.progress import track
 import uninas
 from uninas.benchmark import metrics
 from uninas.proxies import vkdnw
+from uninas.proxies.failures import ProxyFailure
 from uninas.search import Space
 
 Run = tuple[float, float]
@@ -63,11 +64,18 @@ def main() -> None:
     walks = [walk(space, starts[i % len(starts)], rng.randint(1, 60), rng) for i in range(arguments.networks)]
     with ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("spawn")) as pool:
         tasks = [pool.submit(compare, genotype.to_dict(), arguments) for genotype in walks]
-        runs = [task.result() for task in track(tasks, "scoring", console=Console(stderr=True))]
+        runs, console = [], Console(stderr=True)
+        for number, task in enumerate(track(tasks, "scoring", console=console)):
+            try:
+                runs.append(task.result())
+            except ProxyFailure as failure:
+                console.print(f"network {number} is left out: {failure}")
+            else:
+                console.print(*(f"{score:.4f} in {seconds:.1f} s" for score, seconds in runs[-1]), sep="   ")
     exact, *others = zip(*runs, strict=True)
     sampled = dict(zip(arguments.probes, others, strict=True))
     size = f"{arguments.size} x {arguments.size}"
-    print(f"{arguments.networks} networks, {arguments.classes} classes, batch {arguments.batch}, {size}, 1 thread each")
+    print(f"{len(runs)} networks, {arguments.classes} classes, batch {arguments.batch}, {size}, 1 thread each")
     print(f"{'probes':>8}{'Spearman':>10}{'Kendall':>9}{'mean |error|':>14}{'s':>9}{'exact s':>9}{'faster':>8}")
     for probes, found in sampled.items():
         scores, true = [score for score, _ in found], [score for score, _ in exact]

@@ -26,6 +26,13 @@ def graph() -> BlockGraph:
     return b.build(b.add("concat", b.add("conv", left, kernel=3), right))
 
 
+def test_a_builder_refuses_an_id_that_is_taken():
+    b = GraphBuilder()
+    b.add("gelu", b.input, id="first")
+    with pytest.raises(GenotypeError, match="'first' already"):
+        b.add("relu", b.input, id="first")
+
+
 MUTATIONS = {
     "add_node": ("new",),
     "add_nodes_from": (["new"],),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import subprocess
 import sys
 
@@ -87,6 +88,10 @@ def test_failures_are_named_and_hand_everything_back(name):
         proxy(dense, images(), **({"blocks": list(dense)} if "blocks" in proxy.needs else {}))
     assert caught.value.kind == "output shape"
     assert same(before, snapshot(dense))
+    brought = pickle.loads(pickle.dumps(caught.value))  # as from a worker process
+    assert (brought.kind, brought.message, str(brought)) == (
+        caught.value.kind, caught.value.message, str(caught.value),
+    )  # fmt: skip
 
     with pytest.raises(ProxyFailure) as caught:
         proxy(resnet(), torch.ones(2, 5, 32, 32))

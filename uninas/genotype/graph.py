@@ -324,8 +324,14 @@ class GraphBuilder:
         self.input = Ref(INPUT)
 
     def add(self, op: str | Op, *inputs: Ref, id: str | None = None, **attributes: Any) -> Ref:
-        """Adds a node and returns its first output port; `ports` gives all of them."""
+        """Adds a node and returns its first output port; `ports` gives all of them.
+
+        Raises:
+            GenotypeError: the id is taken, or the operation or an attribute is not valid.
+        """
         operation = op if isinstance(op, Op) else make(op, attributes)
+        if id in self.ops:
+            raise GenotypeError(f"there is a node {id!r} already; without an id the node gets one of its own", "nodes")
         node = id or fresh_id(operation.name, self.ops)
         self.ops[node] = operation
         self.sources[node] = inputs

@@ -28,6 +28,9 @@ class ProxyFailure(ProxyError):
         self.message = message
         super().__init__(f"{kind}: {message}")
 
+    def __reduce__(self) -> tuple[type[ProxyFailure], tuple[Kind, str]]:
+        return type(self), (self.kind, self.message)  # else it could not leave a worker process
+
 
 def logits_of(net: nn.Module, x: Tensor) -> Tensor:
     """`net(x)`, checked.
