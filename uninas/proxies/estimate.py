@@ -39,7 +39,7 @@ def fisher_matrices(
         form: see `fisher.Directions`.
         generator: of the probes.
         probes: None for the exact matrix; else K random probes a sample. At C - 1 probes, exact is no dearer and taken.
-        class_chunk: backward passes that are batched into one.
+        class_chunk: backward passes that are batched into one; 1 batches only their ends, behind the last tap.
         sample_chunk: samples that are worked on at a time; None takes PIXELS pixels. Memory grows with it.
         taps: False computes by plain autograd.
 
@@ -68,8 +68,10 @@ def fisher_matrices(
             ScalarJacobian(net, part, found.taps, len(parameters)) if taps else AutogradJacobian(net, part, parameters)
         )
         directions = Directions(product.logits, form, None if noise is None else noise[:, start:])
-        blocks = torch.arange(len(directions)).split(class_chunk)
-        rows = torch.cat([product.pull_back(torch.stack([directions[k] for k in block.tolist()])) for block in blocks])
+        abreast = class_chunk > 1
+        blocks = torch.arange(len(directions)).split(class_chunk if abreast else product.chunk)
+        chunks = (torch.stack([directions[k] for k in block.tolist()]) for block in blocks)
+        rows = torch.cat([product.pull_back(cotangents, abreast=abreast) for cotangents in chunks])
         if start == 0:
             _check_row(rows[0, 0], found.row)
         total = total + directions.fishers(rows, GROUPS) * (len(part) / len(x))

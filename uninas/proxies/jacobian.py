@@ -6,7 +6,8 @@ that owns the scalar: out[n] + eps[n, p] * d[n], with d = d out / d theta_p at a
     d z[n] / d theta_p = sum over the output's elements of (d z[n] / d out[n]) * d[n] .
 
 So the weights are frozen, the forward pass notes d at each such module (a *tap*), and a backward pass that carries
-gradients between activations only is read at the taps. All samples share each pass, as no sample sees another.
+gradients between activations only is read at the taps. All samples share each pass, as no sample sees another, and
+behind the last tap all cotangents do.
 """
 
 from __future__ import annotations
@@ -17,10 +18,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
 from uninas.proxies.derivatives import Derivative, derivative
 from uninas.proxies.failures import ProxyFailure, logits_of
+from uninas.proxies.narrows import last_narrow
 from uninas.proxies.taps import Taps, first_elements
+
+PIXELS = 2**20
+"""Of the images whose gradients go back side by side behind the last tap: 256 of 64 x 64."""
 
 
 class ScalarJacobian:
@@ -34,6 +40,7 @@ class ScalarJacobian:
 
     Attributes:
         logits: B x C.
+        chunk: how many cotangents `pull_back` takes best at a time.
 
     Raises:
         ProxyFailure: the output is not B x C with finite values, or a tapped module has no batch dimension.
@@ -43,6 +50,7 @@ class ScalarJacobian:
         self.batch, self.scalars = len(x), scalars
         self._names = {module: name for name, module in net.named_modules()}
         self._roots: list[Tensor] = []
+        self._tapped: set[Node] = set()
         self._readings = _Readings(self.batch)
         self._at_rest = False
         handles = [module.register_forward_hook(partial(self._tap, taps[module]), with_kwargs=True) for module in taps]
@@ -52,26 +60,44 @@ class ScalarJacobian:
             for handle in handles:
                 handle.remove()
         self.logits = self._output.detach()
+        self.chunk = max(1, PIXELS // (self.batch * x.shape[2] * x.shape[3]))
+        self._narrow = last_narrow(self._output, self._tapped) if self._roots else None
 
-    def pull_back(self, cotangents: Tensor) -> Tensor:
-        """Products of cotangents with the Jacobian, in one backward pass.
+    def pull_back(self, cotangents: Tensor, *, abreast: bool = False) -> Tensor:
+        """Products of cotangents with the Jacobian.
 
         Args:
-            cotangents: K x B x C. On a CPU several at once gain no time over one, and take more memory.
+            cotangents: K x B x C.
+            abreast: all K go back together all the way, not only behind the last tap. On a CPU that takes more memory
+                and gains no time.
 
         Returns:
             K x B x P: sum over c of cotangents[k, n, c] * d z[n, c] / d theta_p.
         """
         if not self._roots:
             return cotangents.new_zeros(len(cotangents), self.batch, self.scalars)
-        self._readings.relayout = len(cotangents) == 1
-        if len(cotangents) == 1:
-            return self._pull_back(cotangents[0])[None]
-        return torch.vmap(self._pull_back)(cotangents)
+        self._readings.relayout = not abreast
+        if abreast:
+            return torch.vmap(partial(self._to_taps, self._output))(cotangents)
+        end, gradients = self._through_tail(cotangents)
+        return torch.stack([self._to_taps(end, gradient) for gradient in gradients])
 
-    def _pull_back(self, cotangent: Tensor) -> Tensor:
-        torch.autograd.grad(self._output, self._roots, cotangent, retain_graph=True, allow_unused=True)
-        sums, nothing = self._readings.take(), cotangent.new_zeros(self.batch)
+    def _through_tail(self, cotangents: Tensor) -> tuple[Tensor | GradientEdge, Tensor]:
+        """The last place before the taps where gradients are in one tensor, and they: K x the shape of that tensor."""
+        if self._narrow is None or len(cotangents) == 1:
+            return self._output, cotangents
+        try:
+            (gradients,) = torch.autograd.grad(
+                self._output, self._narrow, cotangents, retain_graph=True, is_grads_batched=True
+            )
+        except RuntimeError:  # a layer whose backward pass vmap does not know; an error of its own will come again
+            self._narrow = None
+            return self._output, cotangents
+        return self._narrow, gradients
+
+    def _to_taps(self, end: Tensor | GradientEdge, gradient: Tensor) -> Tensor:
+        torch.autograd.grad(end, self._roots, gradient, retain_graph=True, allow_unused=True)
+        sums, nothing = self._readings.take(), gradient.new_zeros(self.batch)
         return torch.stack([sums.get(p, nothing) for p in range(self.scalars)], dim=-1)
 
     def _tap(self, places: Sequence[tuple[int, str]], module: nn.Module, args: tuple, kwargs: dict, out: Any) -> Any:
@@ -87,6 +113,7 @@ class ScalarJacobian:
         if columns:
             channels_last = out.dim() == 4 and out.is_contiguous(memory_format=torch.channels_last)
             out.register_hook(partial(self._readings.add, columns, channels_last))
+            self._tapped.add(get_gradient_edge(out).node)
         return out
 
     def _per_sample(self, module: nn.Module, out: Tensor) -> Tensor:
@@ -102,6 +129,7 @@ class ScalarJacobian:
         if not out.requires_grad:
             root = out.detach().requires_grad_()
             self._roots.append(root)
+            self._tapped.add(get_gradient_edge(root).node)
             out = root.clone()  # the network may go on to change it in place, which a leaf does not allow
         # After a change in place, gradients of a view go to its base and past the view's hooks.
         return out.clone() if out._is_view() else out
@@ -145,10 +173,11 @@ class AutogradJacobian:
 
     def __init__(self, net: nn.Module, x: Tensor, parameters: Sequence[nn.Parameter]) -> None:
         self._net, self._x, self._parameters = net, x, parameters
+        self.chunk = 1
         with torch.no_grad():
             self.logits = torch.cat([logits_of(net, sample[None]) for sample in x])
 
-    def pull_back(self, cotangents: Tensor) -> Tensor:
+    def pull_back(self, cotangents: Tensor, *, abreast: bool = False) -> Tensor:
         """K x B x C -> K x B x P, as `ScalarJacobian.pull_back`."""
         for parameter in self._parameters:
             parameter.requires_grad_(True)

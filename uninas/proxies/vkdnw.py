@@ -72,7 +72,8 @@ def vkdnw(
         selection: the first tensors of `named_parameters()`, or random ones (in that order too).
         probes: None for the exact Fisher matrix, C - 1 backward passes; K estimates it from K random probes a sample.
         generator: for the random selection and the probes; without it, a new one with seed 0.
-        class_chunk: backward passes that are batched into one; None picks. More take more memory.
+        class_chunk: backward passes that are batched into one; None picks: 1 on a CPU, where only their ends gain from
+            it and always are. More take more memory.
         sample_chunk: samples that are worked on at a time; None bounds their pixels. More take more memory.
         jacobian: "taps" is fast, checks itself on one sample, and refuses networks on which it would be wrong;
             "autograd" is slow and plain.
