@@ -41,6 +41,7 @@ class ScalarJacobian:
     Attributes:
         logits: B x C.
         chunk: how many cotangents `pull_back` takes best at a time.
+        missed: modules among the taps that the forward pass did not call.
 
     Raises:
         ProxyFailure: the output is not B x C with finite values, or a tapped module has no batch dimension.
@@ -48,6 +49,7 @@ class ScalarJacobian:
 
     def __init__(self, net: nn.Module, x: Tensor, taps: Taps, scalars: int) -> None:
         self.batch, self.scalars = len(x), scalars
+        self.missed = set(taps)
         self._names = {module: name for name, module in net.named_modules()}
         self._roots: list[Tensor] = []
         self._tapped: set[Node] = set()
@@ -104,6 +106,7 @@ class ScalarJacobian:
         if self._at_rest:  # the module is being differentiated by itself
             return None
         self._at_rest = True
+        self.missed.discard(module)
         try:
             found = [(p, derivative(module, name, args, kwargs, out)) for p, name in places]
         finally:
@@ -173,7 +176,7 @@ class AutogradJacobian:
 
     def __init__(self, net: nn.Module, x: Tensor, parameters: Sequence[nn.Parameter]) -> None:
         self._net, self._x, self._parameters = net, x, parameters
-        self.chunk = 1
+        self.chunk, self.missed = 1, set[nn.Module]()
         with torch.no_grad():
             self.logits = torch.cat([logits_of(net, sample[None]) for sample in x])
 

@@ -1,4 +1,8 @@
-"""Where in a network its selected scalars act: found, with a reference row, by plain autograd on one sample."""
+"""Where in a network its selected scalars act.
+
+In a network that uninas compiled, at the modules that own them. In any other that is found, with a reference row to
+check by, by plain autograd on one sample.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from uninas.compiler.network import Network
 from uninas.proxies.failures import ProxyFailure, logits_of
+
+TESTED = ("torch.nn.modules.", "torch.fx.", "uninas.ops.", "uninas.compiler.")
+"""Where the modules come from whose samples do not see each other and whose weights act in their own output alone."""
 
 Taps = dict[nn.Module, list[tuple[int, str]]]
 
@@ -69,6 +77,22 @@ def survey(
             parameter.requires_grad_(False).grad = gradient
     places = _locate(net, {id(parameters[p]): p for p in row}, called)
     return Survey(places, torch.stack([row.get(p, x.new_zeros(())) for p in range(len(parameters))]))
+
+
+def is_compiled(net: nn.Module) -> bool:
+    """Whether `net` is as `uninas.build` made it, of operations that our tests cover."""
+    return type(net) is Network and all(
+        type(module).__module__.startswith(TESTED)
+        and "forward" not in module.__dict__
+        and not module._forward_hooks
+        and not module._forward_pre_hooks
+        for module in net.modules()
+    )
+
+
+def owners(net: nn.Module, parameters: Sequence[nn.Parameter]) -> Taps:
+    """The modules that own `parameters`, P of them."""
+    return _locate(net, {id(parameter): p for p, parameter in enumerate(parameters)}, set(net.modules()))
 
 
 def first_elements(gradients: Sequence[Tensor | None], like: Tensor) -> Tensor:

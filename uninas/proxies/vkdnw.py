@@ -21,6 +21,7 @@ from uninas.proxies.failures import ProxyFailure
 from uninas.proxies.fisher import Form
 from uninas.proxies.lean import differentiable_attention, lean
 from uninas.proxies.state import borrowed
+from uninas.proxies.taps import is_compiled
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def vkdnw(
     class_chunk: int | None = None,
     sample_chunk: int | None = None,
     jacobian: Literal["taps", "autograd"] = "taps",
+    check: bool | None = None,
 ) -> VKDNW:
     """VKDNW of `net` with the weights it has, in eval mode. The network is handed back as it was.
 
@@ -75,8 +77,9 @@ def vkdnw(
         class_chunk: backward passes that are batched into one; None picks: 1 on a CPU, where only their ends gain from
             it and always are. More take more memory.
         sample_chunk: samples that are worked on at a time; None bounds their pixels. More take more memory.
-        jacobian: "taps" is fast, checks itself on one sample, and refuses networks on which it would be wrong;
-            "autograd" is slow and plain.
+        jacobian: "taps" is fast, "autograd" is slow and plain.
+        check: the fast way first compares one sample with the plain way, and refuses networks on which it would be
+            wrong. None checks all but those that `uninas.build` made, whose operations are tested for it.
 
     Raises:
         ProxyFailure: there is no score; its `kind` says why.
@@ -91,12 +94,13 @@ def vkdnw(
         raise ProxyFailure("cannot run", f"the input must be B x C x H x W with B >= 1, not {tuple(x.shape)}")
     generator = generator or torch.Generator().manual_seed(0)
     parameters = select_parameters(net, num_scalars, selection, generator)
+    check = not is_compiled(net) if check is None else check
     class_chunk = class_chunk or (16 if x.is_cuda else 1)
     with borrowed(net), lean(net), differentiable_attention(composite=class_chunk > 1):
         net.requires_grad_(False)
         matrices = fisher_matrices(
             net, x, parameters, fisher, generator, probes=probes, class_chunk=class_chunk,
-            sample_chunk=sample_chunk, taps=jacobian == "taps",
+            sample_chunk=sample_chunk, taps=jacobian == "taps", check=check,
         )  # fmt: skip
     information = matrices.mean(0)
     score, eigenvalues = spectral_entropy(information, quantiles)
