@@ -24,7 +24,7 @@ def image(side: int = 32, batch: int = 2) -> torch.Tensor:
 
 
 def small(name: str = "coatnet") -> nn.Module:
-    return uninas.build(uninas.blocks.network(name, **SMALL), num_classes=4)
+    return uninas.build(uninas.blocks.network(name, **SMALL), num_classes=4, drop_path_rate=0.1)
 
 
 def same_with_and_without_check(net: nn.Module, x: torch.Tensor) -> None:

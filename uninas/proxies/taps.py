@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from uninas.compiler.network import Network
 from uninas.proxies.failures import ProxyFailure, logits_of
 
-TESTED = ("torch.nn.modules.", "torch.fx.", "uninas.ops.", "uninas.compiler.")
+TESTED = ("torch.nn.modules.", "torch.fx.", "timm.layers.drop", "uninas.ops.", "uninas.compiler.")
 """Where the modules come from whose samples do not see each other and whose weights act in their own output alone."""
 
 Taps = dict[nn.Module, list[tuple[int, str]]]
