@@ -29,7 +29,7 @@ def test_in_parts_as_a_whole(monkeypatch, vit, size, tile):
     attend = large_attention.attend
     monkeypatch.setattr(attention, "attend", lambda *a: parts.append(1) or attend(*a))
     monkeypatch.setattr(attention, "LIMIT", 0)
-    monkeypatch.setattr(large_attention, "TILE", tile)
+    monkeypatch.setitem(large_attention.TILE, "cpu", tile)
     assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip(results(vit, x), whole, strict=True))
     assert len(parts) == 4
     with torch.no_grad():
@@ -53,7 +53,7 @@ def test_every_query_sees_the_bias_of_its_offsets():
 
 @pytest.mark.parametrize("tile", [1, 150, 10**9])
 def test_gradients_are_difference_quotients(monkeypatch, tile):
-    monkeypatch.setattr(large_attention, "TILE", tile)
+    monkeypatch.setitem(large_attention.TILE, "cpu", tile)
     assert torch.autograd.gradcheck(
         lambda q, k, v, table: large_attention.attend(q, k, v, LargeBias(table, 3, 5)), inputs(torch.float64)
     )
