@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import uninas
 from uninas import proxies
 from uninas.proxies import ProxyFailure
 from uninas.proxies.az_nas import _entropy, _spectral_norm
@@ -48,6 +49,13 @@ def test_counts():
     assert value("macs", net, images()) == value("complexity", net, images()) == conv + 80 * CLASSES
     assert value("params", net, images()) == 3 * 4 * 9 + 4 * 5 * 9 + 80 * CLASSES
     assert value("trainable_layers", make("tied"), images()) == 11
+
+
+@pytest.mark.parametrize("name", uninas.blocks.NETWORKS)
+def test_attention_counts_as_its_matrix_products(name):
+    genotype = uninas.blocks.network(name, widths=(16, 16, 32, 32), depths=(1, 1, 1, 1), input_size=64)
+    found = value("macs", uninas.build(genotype, CLASSES), torch.zeros(1, 3, 64, 96))
+    assert found == uninas.cost(genotype, (64, 96), CLASSES).macs
 
 
 def test_naswot_counts_agreeing_gates():

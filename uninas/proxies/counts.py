@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 
 from uninas.proxies.base import Cost, proxy
 from uninas.proxies.failures import logits_of
@@ -26,9 +26,15 @@ def multiply_adds(net: nn.Module, x: Tensor) -> int:
 
     Convolutions, matrix products and attention, by `torch.utils.flop_counter`, which counts 2 FLOPs for each.
     """
-    from torch.utils.flop_counter import FlopCounterMode  # brings triton, half a second that no other score needs
+    # Imported here: it brings triton, half a second that no other score needs.
+    from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-    counter = FlopCounterMode(display=False)
+    def fused_attention(q: Size, k: Size, v: Size, *_: object, **__: object) -> int:
+        return sdpa_flop_count(q, k, v)
+
+    # The counter knows the fused attentions of GPUs, and not that of a CPU.
+    on_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    counter = FlopCounterMode(display=False, custom_mapping={on_cpu: fused_attention})
     with torch.no_grad(), counter:
         logits_of(net, x[:1])
     return counter.get_total_flops() // 2
