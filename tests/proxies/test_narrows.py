@@ -92,6 +92,14 @@ def test_tails_side_by_side_give_what_single_passes_give(name, wrap, monkeypatch
     assert (together - alone).norm() <= 1e-6 * alone.norm()
 
 
+def test_classes_that_vmap_refuses_to_take_together_go_back_one_by_one():
+    net, x = WithDoubled(make("convolutional")), images()
+    alone = vkdnw(net, x, num_scalars=4).fisher
+    for chunk in (2, 16):
+        together = vkdnw(net, x, num_scalars=4, class_chunk=chunk).fisher
+        assert (together - alone).norm() <= 1e-6 * alone.norm()
+
+
 def test_a_tail_that_vmap_refuses_goes_back_pass_by_pass():
     found = {}
     for wrap in (nn.Sequential, WithDoubled):

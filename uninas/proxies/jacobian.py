@@ -63,6 +63,7 @@ class ScalarJacobian:
                 handle.remove()
         self.logits = self._output.detach()
         self.chunk = max(1, PIXELS // (self.batch * x.shape[2] * x.shape[3]))
+        self._abreast = True
         self._narrow = last_narrow(self._output, self._tapped) if self._roots else None
 
     def pull_back(self, cotangents: Tensor, *, abreast: bool = False) -> Tensor:
@@ -78,11 +79,21 @@ class ScalarJacobian:
         """
         if not self._roots:
             return cotangents.new_zeros(len(cotangents), self.batch, self.scalars)
-        self._readings.relayout = not abreast
-        if abreast:
-            return torch.vmap(partial(self._to_taps, self._output))(cotangents)
+        if abreast and self._abreast:
+            try:
+                return self._all_abreast(cotangents)
+            except RuntimeError:  # a layer whose backward pass vmap does not know; an error of its own will come again
+                self._abreast = False
         end, gradients = self._through_tail(cotangents)
         return torch.stack([self._to_taps(end, gradient) for gradient in gradients])
+
+    def _all_abreast(self, cotangents: Tensor) -> Tensor:
+        self._readings.relayout = False
+        try:
+            return torch.vmap(partial(self._to_taps, self._output))(cotangents)
+        finally:
+            self._readings.take()  # what a pass that failed has left
+            self._readings.relayout = True
 
     def _through_tail(self, cotangents: Tensor) -> tuple[Tensor | GradientEdge, Tensor]:
         """The last place before the taps where gradients are in one tensor, and they: K x the shape of that tensor."""
@@ -92,7 +103,7 @@ class ScalarJacobian:
             (gradients,) = torch.autograd.grad(
                 self._output, self._narrow, cotangents, retain_graph=True, is_grads_batched=True
             )
-        except RuntimeError:  # a layer whose backward pass vmap does not know; an error of its own will come again
+        except RuntimeError:  # as above
             self._narrow = None
             return self._output, cotangents
         return self._narrow, gradients
