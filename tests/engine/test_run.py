@@ -21,6 +21,8 @@ from uninas.engine.run import newest_checkpoint, processes_of, train_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+ON_CPU = {**ENVIRONMENT, "CUDA_VISIBLE_DEVICES": ""}
+"""Two processes want a GPU each, where there are any."""
 
 # Everything random is on, and the data are loaded by processes of their own.
 RANDOM = [
@@ -63,6 +65,7 @@ def test_a_killed_run_resumes_exactly(genotype, folders, tmp_path):
     train_config(configured("tiny_imagenet", genotype, folders, whole, *RANDOM))
     expected = losses(whole)
     assert len(expected) == 3 * 4
+    assert not torch.are_deterministic_algorithms_enabled()  # what the run asked for ends with it
 
     genotype.save(tmp_path / "g.yaml")
     killed = tmp_path / "killed"
@@ -86,6 +89,21 @@ def test_a_killed_run_resumes_exactly(genotype, folders, tmp_path):
     assert all(torch.equal(last[name], reference[name]) for name in reference)
 
 
+def test_what_has_no_deterministic_algorithm_is_no_error(genotype, folders, tmp_path, monkeypatch):
+    found = []
+
+    def train(runner):
+        found.append(
+            (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
+        )
+        torch.save({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "epoch_1.pth")
+
+    monkeypatch.setattr("uninas.engine.run.Runner.train", train)
+    train_config(configured("tiny_imagenet", genotype, folders, tmp_path, *RANDOM))
+    assert found == [(True, True)]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(tmp_path):
     # Layer norms only: batch statistics would rightly differ.
@@ -93,7 +111,7 @@ def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(tmp_path):
     script = Path(__file__).with_name("ddp_gradients.py")
     start = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run(
-        [sys.executable, *start, str(script), str(tmp_path / "g.yaml")], env=ENVIRONMENT, capture_output=True, text=True
+        [sys.executable, *start, str(script), str(tmp_path / "g.yaml")], env=ON_CPU, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert float(done.stdout.split("largest difference")[1].split()[0]) < 1e-5
@@ -106,7 +124,7 @@ def test_torchrun_trains_with_scaled_rates(genotype, folders, tmp_path):
     arguments += ["--work-dir", str(tmp_path / "w"), "--launcher", "pytorch", "--json"]
     arguments += ["--set", "schedule.epochs=2", "batch_size=4", "data.input_size=[32, 32]"]
     start = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
-    done = subprocess.run(command(*arguments, start=start), env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(command(*arguments, start=start), env=ON_CPU, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout[done.stdout.rindex("\n{") :])
     assert told["checkpoint"].endswith("epoch_2.pth") and 0 <= told["metrics"]["top1"] <= 100

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     """
     if amp:
         use_amp(cfg.optim_wrapper)
-    if cfg.randomness.get("deterministic"):
+    deterministic = bool(cfg.randomness.get("deterministic"))
+    if deterministic:
         # cuBLAS is deterministic only with a workspace of fixed size.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     work_dir = Path(cfg.work_dir)
@@ -95,8 +97,12 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     import_modules_from_strings(**cfg.custom_imports)
     compat.init_distributed(cfg, launcher)
     try:
-        runner = Runner.from_cfg(cfg)
-        runner.train()
+        with _determinism_restored():
+            runner = Runner.from_cfg(cfg)
+            if deterministic:
+                # Where torch has no such algorithm, as for some gradients on a GPU, a warning; mmengine wants an error.
+                torch.use_deterministic_algorithms(True, warn_only=True)
+            runner.train()
     except UninasError as problem:
         raise type(problem)(_own_message(problem)) from None
     except AssertionError as problem:
@@ -111,6 +117,18 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     if last is None:
         raise EngineError(f"{work_dir}: training ended without a checkpoint; is default_hooks.checkpoint turned off?")
     return Outcome(work_dir, last, _best(work_dir), _last_metrics(runner))
+
+
+@contextmanager
+def _determinism_restored() -> Iterator[None]:
+    """Torch's choice of algorithms is afterwards what it was before; mmengine leaves its own behind."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
 
 
 def newest_checkpoint(work_dir: Path) -> Path | None:
