@@ -16,7 +16,7 @@ PACKAGE = ROOT / "uninas"
 LAYERS = (
     {"errors"},
     {"ops", "resources"},
-    {"genotype", "units"},
+    {"genotype", "units", "device"},
     {"blocks", "compiler"},
     {"proxies"},
     {"search"},

@@ -61,6 +61,7 @@ InputSize = Annotated[
     Any, typer.Option(parser=_option(parse_size), metavar="SIZE", help="Image side, or HEIGHTxWIDTH, in pixels.")
 ]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="What scores: cpu, cuda, cuda:1.")]
 
 
 def read_genotype(text: str) -> Genotype:
@@ -159,6 +160,7 @@ def search(
     max_repeats: Annotated[
         int, typer.Option(min=1, help="Initialisations at most, where a decision is close.")
     ] = _default("max_repeats"),
+    device: Device = "cpu",
     threads: Threads = 2,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the study in --out.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the study in --out.")] = False,
@@ -188,6 +190,7 @@ def search(
         "proxy_classes": proxy_classes,
         "repeats": repeats,
         "max_repeats": max_repeats,
+        "device": device,
         "threads": threads,
         "resume": resume,
         "force": force,
@@ -213,18 +216,20 @@ def score(
     classes: Annotated[int, typer.Option(min=2, help="Classes of the scored network.")] = _default("proxy_classes"),
     repeats: Annotated[int, typer.Option(min=1, help="Initialisations; 2 or more give a standard error.")] = 3,
     seed: Annotated[int, typer.Option(help="The same seed gives the same scores.")] = 0,
+    device: Device = "cpu",
     threads: Threads = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Scores a network at initialisation with training-free proxies, on noise."""
     import torch
 
+    from .device import usable
     from .report.scores import score_table
 
     torch.set_num_threads(threads)
     found = read_genotype(genotype)
     names = split_names(proxy)
-    rows = usage(lambda: score_table(found, names, size, batch, classes, repeats, seed))
+    rows = usage(lambda: score_table(found, names, size, batch, classes, repeats, seed, usable(device)))
     if as_json:
         print_json({"key": found.key, "scores": rows})
         return

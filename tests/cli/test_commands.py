@@ -81,7 +81,9 @@ def test_validate_builds_on_request(tiny_file: Path) -> None:
         (["search", "--max-params", "30M", "--space", "no_such_space"], ["no_such_space"]),
         (["search", "--max-params", "30M", "--proxy", "no_such_proxy"], ["no_such_proxy", "vkdnw"]),
         (["search", "--max-params", "30M", "--strategy", "no_such"], ["no_such", "walk"]),
+        (["search", "--max-params", "30M", "--device", "abacus"], ["abacus", "cannot be used"]),
         (["score", "coatnet", "--proxy", "no_such_proxy"], ["no_such_proxy"]),
+        (["score", "coatnet", "--device", "abacus"], ["abacus", "cannot be used"]),
     ],
 )
 def test_wrong_usage_is_explained(arguments: list[str], words: list[str], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import uninas
 
 from .. import proxies
 from ..compiler import build
+from ..device import usable
 from ..errors import UninasError, nearest
 from ..genotype import Genotype
 from ..search.scoring import derived_seed
@@ -55,9 +56,9 @@ class Setting:
             if getattr(self, name) < least:
                 raise BenchmarkError(f"{name} is a whole number of at least {least}, got {getattr(self, name)}")
         try:
-            torch.empty(0, device=self.device)
-        except (RuntimeError, AssertionError) as error:  # torch without CUDA raises the latter
-            raise BenchmarkError(f"device {self.device!r} cannot be used: {error}") from error
+            usable(self.device)
+        except UninasError as error:
+            raise BenchmarkError(str(error)) from None
 
     def fingerprint(self) -> dict[str, Any]:
         """As JSON data: equal fingerprints give equal scores."""

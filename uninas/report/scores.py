@@ -17,7 +17,14 @@ from ..search.scoring import Scorer
 
 
 def score_table(
-    genotype: Genotype, names: Sequence[str], size: Size, batch: int, classes: int, repeats: int, seed: int
+    genotype: Genotype,
+    names: Sequence[str],
+    size: Size,
+    batch: int,
+    classes: int,
+    repeats: int,
+    seed: int,
+    device: str = "cpu",
 ) -> dict[str, dict[str, Any]]:
     """Mean, standard error and seconds a score for each proxy; the mean is None where a score failed.
 
@@ -25,6 +32,7 @@ def score_table(
         names: of `uninas.proxies.available()`.
         size: height and width of the noise images.
         repeats: initialisations, each with its own noise images.
+        device: what scores, as torch calls it.
 
     Raises:
         ProxyError: an unknown proxy, or an aggregate, which one network alone has no value of.
@@ -38,7 +46,7 @@ def score_table(
             )
     rows = {}
     for name in names:
-        scorer = Scorer(name, size, batch, classes, seed)
+        scorer = Scorer(name, size, batch, classes, seed, device)
         scores = [scorer.score(genotype, "search", repeat) for repeat in range(repeats)]
         values = [score.value for score in scores if score.value is not None]
         complete = len(values) == repeats
@@ -49,6 +57,7 @@ def score_table(
             "values": [score.value for score in scores],
             "failure": next((score.failure for score in scores if score.failure), None),
             "seconds": statistics.fmean(score.seconds for score in scores),
+            "device": device,
             "threads": torch.get_num_threads(),
         }
     return rows

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .. import resources
-from ..errors import SpaceError, StudyError
+from ..device import usable
+from ..errors import SpaceError, StudyError, UninasError
 from .constraints import Count, InputSize, Limits
+from .scoring import Scorer
 from .space import Space
 
 NOT_PART_OF_THE_RESULT = frozenset({"out", "threads", "resume", "force"})
@@ -70,7 +73,10 @@ class SearchConfig(BaseModel):
     steps: int = Field(30, ge=1)
     """random: the longest walk, in moves."""
 
+    device: str = "cpu"
+    """What scores, as torch calls it: cpu, cuda, cuda:1."""
     threads: int = Field(2, ge=1)
+    """Worker processes, each of which scores with one thread."""
     resume: bool = False
     """Continue a study that was interrupted."""
     force: bool = False
@@ -83,6 +89,14 @@ class SearchConfig(BaseModel):
         if self.resume and self.force:
             raise ValueError("resume and force exclude each other: one continues a study, the other replaces it")
         return self
+
+    @field_validator("device")
+    @classmethod
+    def _usable(cls, device: str) -> str:
+        try:
+            return usable(device)
+        except UninasError as error:
+            raise ValueError(str(error)) from None
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> SearchConfig:
@@ -102,7 +116,15 @@ class SearchConfig(BaseModel):
         names = ("max_params", "min_params", "max_macs", "min_macs", "input_size", "num_classes")
         return resources.parse({name: getattr(self, name) for name in names}, Limits, SpaceError)
 
+    @property
+    def scorer(self) -> Scorer:
+        """How candidates are scored."""
+        size = self.proxy_size
+        height, width = (size, size) if isinstance(size, int) else size
+        return Scorer(self.proxy, (height, width), self.proxy_batch, self.proxy_classes, self.seed, self.device)
+
     def fingerprint(self, space: Space, start_key: str) -> dict[str, Any]:
         """All that decides the result, as JSON data: two runs with equal fingerprints give equal studies."""
         settings = self.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
+        settings["device"] = torch.device(self.device).type  # which one of a kind does not matter
         return {**settings, "space": space.model_dump(mode="json"), "start": start_key}

@@ -18,7 +18,7 @@ from .explore import START, Search, State
 from .finish import finish
 from .fit import fit
 from .schema import FILE, Candidate
-from .scoring import Scorer, derived_seed
+from .scoring import derived_seed
 from .space import Space
 from .strategies import STRATEGIES
 from .study import Study
@@ -51,10 +51,7 @@ def search(config: SearchConfig, on_progress: Callable[[Progress], None] | None 
     start = fit(space, asked, limits, Random(derived_seed(config.seed, "fit")))
     with _open(config, config.fingerprint(space, asked.key)) as study:
         state = _state(study, config, start, limits)
-        size = config.proxy_size
-        height, width = (size, size) if isinstance(size, int) else size
-        scorer = Scorer(config.proxy, (height, width), config.proxy_batch, config.proxy_classes, config.seed)
-        workers = executor(scorer, config.threads)
+        workers = executor(config.scorer, config.threads)
         current = Search(config, space, limits, study, workers, state, on_progress or (lambda _: None))
         try:
             strategy = STRATEGIES[config.strategy]()

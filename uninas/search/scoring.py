@@ -46,6 +46,7 @@ class Scorer:
         batch: number of noise images.
         classes: of the scored networks.
         seed: of the run.
+        device: what computes, as torch calls it. Weights and images are drawn on the CPU, and so the same everywhere.
     """
 
     proxy: str
@@ -53,13 +54,15 @@ class Scorer:
     batch: int
     classes: int
     seed: int
+    device: str = "cpu"
 
     def score(self, genotype: Genotype, phase: Phase, repeat: int) -> Score:
         """Builds the network with the repeat's weights and scores it on the repeat's images."""
         seed = self.seed_of(phase, repeat)
         start = time.perf_counter()
-        network = build(genotype, self.classes, seed=seed)
-        found = proxies.score(network, [self.proxy], self.images(phase, repeat), seed)[self.proxy]
+        network = build(genotype, self.classes, seed=seed).to(self.device)
+        images = self.images(phase, repeat).to(self.device)
+        found = proxies.score(network, [self.proxy], images, seed)[self.proxy]
         return Score(seed, found.value, found.failure, time.perf_counter() - start)
 
     def seed_of(self, phase: Phase, repeat: int) -> int:

@@ -1,0 +1,20 @@
+"""What scores are computed on, as torch calls it: cpu, cuda, cuda:1."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import UninasError
+
+
+def usable(device: str) -> str:
+    """`device`, if torch can compute on it here, in double precision too.
+
+    Raises:
+        UninasError: it cannot; the message says why.
+    """
+    try:
+        torch.ones(1, dtype=torch.float64, device=device).item()
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:  # as many kinds as reasons
+        raise UninasError(f"device {device!r} cannot be used: {str(error).partition('. ')[0]}") from None
+    return device
