@@ -92,4 +92,4 @@ def test_a_search_on_a_gpu_resumes_there_and_nowhere_else(tmp_path):
     again = run("--device", "cuda:0", "--resume")
     assert json.loads(again.stdout)["best"] == json.loads(done.stdout)["best"]
     refused = run("--resume")
-    assert refused.returncode != 0 and "device: cuda in the study, cpu now" in refused.stderr
+    assert refused.returncode != 0 and "device: 'cuda' in the study, 'cpu' now" in refused.stderr

@@ -151,6 +151,19 @@ def test_a_changed_configuration_is_refused_with_the_difference(config):
     search(config(resume=True, threads=2))  # does not change the result
 
 
+def test_a_study_that_names_no_device_goes_on_where_it_was(config):
+    settings = config()
+    first = search(settings)
+    db = sqlite3.connect(settings.out / FILE)
+    (text,) = db.execute("SELECT value FROM meta WHERE name = 'config'").fetchone()
+    stored = json.loads(text)
+    assert stored.pop("device") == "cpu"
+    with db:
+        db.execute("UPDATE meta SET value = ? WHERE name = 'config'", (json.dumps(stored),))
+    db.close()
+    assert essence(search(config(resume=True))) == essence(first)
+
+
 def test_a_changed_space_file_is_refused(config, space_file, tmp_path):
     space = tmp_path / "space.yaml"
     space.write_text(space_file.read_text())

@@ -78,7 +78,8 @@ class Study:
                 version, config = study.meta("schema_version"), study.meta("config")
             if version != SCHEMA_VERSION:
                 raise StudyError(f"{path}: this uninas reads studies of version {SCHEMA_VERSION}, this is {version!r}")
-            changed = list(differences(config, fingerprint))
+            # Studies from before there was a choice do not name the device.
+            changed = list(differences({"device": "cpu", **config}, fingerprint))
             if changed:
                 lines = "\n".join(f"  {key}: {old!r} in the study, {new!r} now" for key, old, new in changed)
                 raise StudyError(f"{path}: the configuration has changed, so it cannot be continued:\n{lines}")
