@@ -12,6 +12,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..errors import GenotypeError
 from .base import Op, make
@@ -74,13 +75,11 @@ class HalvingAverage(nn.AvgPool2d):
     def forward(self, input: Tensor) -> Tensor:
         if not torch.compiler.is_compiling():
             return super().forward(input)
-        # torch.export cannot reason about rounding up, nor before torch 2.13 about pooling by 2 at all. These are means
-        # of two rows and two columns, of which the last may be the same one twice.
-        for dim in (2, 3):
-            first = torch.arange(0, input.shape[dim], 2, device=input.device)
-            second = (first + 1).clamp(max=input.shape[dim] - 1)
-            input = (input.index_select(dim, first) + input.index_select(dim, second)) / 2
-        return input
+        # torch.export cannot reason about rounding up, nor before torch 2.13 about pooling by 2. Means of pairs of
+        # rows and columns, where the last one may be paired with itself, are the same.
+        input = F.pad(input, (0, 1, 0, 1), mode="replicate")
+        input = input[:, :, :-1:2] + input[:, :, 1::2]
+        return (input[..., :-1:2] + input[..., 1::2]) / 4
 
 
 @dataclass(frozen=True)
