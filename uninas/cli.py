@@ -19,6 +19,7 @@ from rich.table import Table
 
 from . import __version__, blocks
 from .blocks.networks import named_or_file
+from .device import usable
 from .engine import commands as training
 from .engine.options import spread
 from .errors import GenotypeError, UninasError
@@ -223,7 +224,6 @@ def score(
     """Scores a network at initialisation with training-free proxies, on noise."""
     import torch
 
-    from .device import usable
     from .report.scores import score_table
 
     torch.set_num_threads(threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,18 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 INSTALLED = Path(__file__).resolve().parent / "_data"
 """Where the wheel puts the same folders."""
 SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def validated(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function as a pydantic validator: what it refuses with a UninasError is a fault of the value."""
+
+    def validator(value: Any) -> Any:
+        try:
+            return function(value)
+        except UninasError as error:
+            raise ValueError(str(error)) from None
+
+    return validator
 
 
 def find(kind: str, name: str | Path) -> Path:

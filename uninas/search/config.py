@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from .. import resources
 from ..device import usable
-from ..errors import SpaceError, StudyError, UninasError
+from ..errors import SpaceError, StudyError
 from .constraints import Count, InputSize, Limits
 from .scoring import Scorer
 from .space import Space
@@ -73,7 +73,7 @@ class SearchConfig(BaseModel):
     steps: int = Field(30, ge=1)
     """random: the longest walk, in moves."""
 
-    device: str = "cpu"
+    device: Annotated[str, AfterValidator(resources.validated(usable))] = "cpu"
     """What scores, as torch calls it: cpu, cuda, cuda:1."""
     threads: int = Field(2, ge=1)
     """Worker processes, each of which scores with one thread."""
@@ -89,14 +89,6 @@ class SearchConfig(BaseModel):
         if self.resume and self.force:
             raise ValueError("resume and force exclude each other: one continues a study, the other replaces it")
         return self
-
-    @field_validator("device")
-    @classmethod
-    def _usable(cls, device: str) -> str:
-        try:
-            return usable(device)
-        except UninasError as error:
-            raise ValueError(str(error)) from None
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> SearchConfig:

@@ -6,36 +6,29 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ..errors import SpaceError, UninasError
+from ..errors import SpaceError
 from ..genotype import Genotype, NetworkCost, cost
+from ..resources import validated
 from ..units import format_count, parse_count, parse_size
 
 
 def _count(value: Any) -> int:
     """A whole number as it is, or text such as "30M"."""
-    if type(value) is int and value > 0:
-        return value
-    try:
-        return parse_count(str(value))
-    except UninasError as error:
-        raise ValueError(str(error)) from None
+    return value if type(value) is int and value > 0 else parse_count(str(value))
 
 
 def _size(value: Any) -> Any:
     """Text such as "224" or "800x1280", a number, or a pair, of which a square one becomes a number."""
     if isinstance(value, str):
-        try:
-            value = parse_size(value)
-        except UninasError as error:
-            raise ValueError(str(error)) from None
+        value = parse_size(value)
     if isinstance(value, (tuple, list)) and len(value) == 2 and value[0] == value[1]:
         return value[0]
     return value
 
 
-Count = Annotated[int, BeforeValidator(_count)]
+Count = Annotated[int, BeforeValidator(validated(_count))]
 Side = Annotated[int, Field(ge=1)]
-InputSize = Annotated[Side | tuple[Side, Side], BeforeValidator(_size)]
+InputSize = Annotated[Side | tuple[Side, Side], BeforeValidator(validated(_size))]
 
 
 class Limits(BaseModel):
