@@ -32,5 +32,5 @@ lint: .venv/all
 	touch $@
 
 .venv/all: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable ".[mm,bench,report,dev]"
+	$(PIP) --editable ".[mm,bench,report,ray,dev]"
 	touch .venv/core $@

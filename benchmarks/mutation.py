@@ -44,7 +44,8 @@ out.write(json.dumps(times))
 
 def ours(count: int, walk: int) -> list[float]:
     """Seconds of `count` mutations; back to CoAtNet after `walk` moves."""
-    from uninas.search import Limits, Space
+    from uninas.search.limits import Limits
+    from uninas.search.space import Space
 
     space = Space.load("uninas")
     start, limits = space.start("coatnet"), Limits(max_params=MAX_PARAMS, max_macs=MAX_MACS)

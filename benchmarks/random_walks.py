@@ -21,7 +21,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 import uninas
-from uninas.search import Limits, Space
+from uninas.search.limits import Limits
+from uninas.search.space import Space
 
 SIZES = ((64, 64), (48, 80))
 STARTS = ("resnet", "efficientnet", "vit", "coatnet")

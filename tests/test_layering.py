@@ -15,6 +15,7 @@ PACKAGE = ROOT / "uninas"
 
 LAYERS = (
     {"errors"},
+    {"yaml_files"},
     {"ops", "resources"},
     {"genotype", "units", "device"},
     {"blocks", "compiler"},
@@ -27,7 +28,7 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 TOP = RANK["engine"]
 
-CORE = {"torch", "networkx", "yaml", "numpy", "pydantic", "typer", "rich"}
+CORE = {"torch", "networkx", "yaml", "numpy", "pydantic", "typer", "rich", "psutil"}
 """What the core may import when it is itself imported: dependencies that every installation has. (timm is one too, but
 takes longer to import than torch: functions that need it import it.)"""
 

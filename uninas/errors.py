@@ -43,13 +43,17 @@ class SpaceError(UninasError):
 
 
 class ResourceError(UninasError):
-    """A search space or a protocol that does not exist."""
+    """A search space or a protocol that does not exist, or a file that cannot be read as YAML or JSON."""
 
     exit_code = 2
 
 
 class StudyError(UninasError):
     """A study folder that cannot be read, written or continued."""
+
+
+class ExecutorError(UninasError):
+    """Workers that cannot be started or reached."""
 
 
 class ProxyError(UninasError):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from . import yaml_files
 from .errors import ResourceError, UninasError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -65,13 +65,9 @@ def available(kind: str) -> dict[str, Path]:
 def read(path: Path, model: type[Model], error: type[UninasError]) -> Model:
     """A YAML or JSON file as a pydantic model; whatever is wrong raises `error` with the file and the exact place."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise error(f"{path}: cannot read: {getattr(problem, 'strerror', None) or problem}") from None
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise error(f"{path}: not valid YAML: {where}{getattr(problem, 'problem', problem)}") from None
+        data = yaml_files.read(path)
+    except ResourceError as problem:
+        raise error(f"{path}: {problem}") from None
     try:
         return parse(data, model, error)
     except UninasError as problem:

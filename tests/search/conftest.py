@@ -1,4 +1,4 @@
-"""Small networks and a space around them, so that these tests take seconds."""
+"""Small networks and a space around them, and made-up scores, so that these tests take seconds."""
 
 from __future__ import annotations
 
@@ -60,16 +60,20 @@ def config(space_file, tmp_path):
         settings = {
             "out": tmp_path / "run",
             "space": str(space_file),
+            "start": "coatnet",
+            "strategy": "walk",
+            "strategy_settings": {"strides": [1, 2]} if changes.get("strategy", "walk") != "random" else {},
             "iterations": 6,
             "generation": 3,
-            "steps": 4,
             "proxy": "naswot",
             "proxy_size": 32,
             "proxy_batch": 4,
             "fresh_repeats": 2,
+            "leader_repeats": 2,
             "leaders": 2,
             "max_repeats": 2,
-            "threads": 1,
+            "workers": 1,
+            "tidy": False,
         }
         return SearchConfig.parse({**settings, **changes})
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
+from uninas.search.fit import fit
 
 import uninas
 from uninas.errors import SpaceError, StudyError
 from uninas.search import Limits, SearchConfig, Space
-from uninas.search.fit import fit
 
 from .conftest import tiny_space
 

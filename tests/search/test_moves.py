@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from uninas.search.moves import MOVES
 
 import uninas
 from uninas.errors import GenotypeError, SpaceError
@@ -16,7 +17,6 @@ from uninas.genotype import Block, GraphBuilder, Stage, SubBlock
 from uninas.ops import Matmul1, Matmul2
 from uninas.search import Limits, Space
 from uninas.search.limits import faults, measure_graph
-from uninas.search.moves import MOVES
 
 from .conftest import tiny_network, tiny_space
 

@@ -7,9 +7,9 @@ from itertools import chain
 
 import networkx as nx
 import pytest
+from uninas.search.sketch import Sketch
 
 from uninas.genotype import INPUT, OUTPUT, BlockGraph, GraphBuilder, Ref
-from uninas.search.sketch import Sketch
 
 
 def random_graph(rng: random.Random, size: int) -> BlockGraph:

@@ -89,16 +89,21 @@ def convnext(width: int) -> Block:
     return Block((SubBlock(_graph(write), norm=None),))
 
 
-def inverted_residual(width: int, ratio: int = 6, kernel: int = 3) -> Block:
-    """expand BN ReLU depthwise BN ReLU reduce BN (Sandler et al., "MobileNetV2", 2018; with ReLU for ReLU6)."""
+def inverted_residual(width: int, ratio: int = 6, kernel: int = 3, residual: bool = True) -> Block:
+    """expand BN ReLU depthwise BN ReLU reduce BN (Sandler et al., "MobileNetV2", 2018; with ReLU for ReLU6).
+
+    Args:
+        ratio: of the expansion; 1 leaves it out, as in MobileNetV2's first block.
+        residual: whether the input is added; MobileNetV2 leaves it out where a stage begins.
+    """
 
     def write(b: GraphBuilder, x: Ref) -> Ref:
-        expand = ("conv", {"ratio": ratio, "bias": False})
-        reduce = ("conv", {"ratio": f"1/{ratio}", "bias": False})
-        x = b.chain(x, expand, "batch_norm", "relu", ("dwconv", {"kernel": kernel}), "batch_norm", "relu")
-        return b.chain(x, reduce, "batch_norm")
+        if ratio != 1:
+            x = b.chain(x, ("conv", {"ratio": ratio, "bias": False}), "batch_norm", "relu")
+        x = b.chain(x, ("dwconv", {"kernel": kernel}), "batch_norm", "relu")
+        return b.chain(x, ("conv", {"ratio": f"1/{ratio}", "bias": False}), "batch_norm")
 
-    return Block((SubBlock(_graph(write), norm=None),))
+    return Block((SubBlock(_graph(write), norm=None, residual=residual),))
 
 
 def bottleneck(width: int, ratio: int = 4) -> Block:

@@ -70,6 +70,7 @@ def network(
     widths: Sequence[int] | None = None,
     depths: Sequence[int] | None = None,
     blocks: Sequence[str] | None = None,
+    stem: Stem | None = None,
     input_size: int = DESIGN_SIZE,
 ) -> Genotype:
     """A network of Tybl & Neumann (2025) - `resnet`, `efficientnet`, `vit`, `coatnet` - or `convnext` (ConvNeXt-T).
@@ -79,6 +80,7 @@ def network(
         widths: channels of each stage.
         depths: blocks of each stage.
         blocks: a key of BLOCKS for each stage.
+        stem: instead of the published one.
         input_size: image side in pixels for whose grids relative position bias tables are made (other sizes
             interpolate).
 
@@ -100,7 +102,7 @@ def network(
     for i, block in enumerate(chosen["blocks"]):
         check_choice(block, tuple(BLOCKS), f"blocks[{i}]", optional=False)
     check_whole(input_size, "input_size")
-    stem = recipe.stem
+    stem = stem or recipe.stem
     if recipe.downsample[0] == "none":  # the stem gives the first stage its width
         stem = Stem((*stem.convs[:-1], StemConv(**{**vars(stem.convs[-1]), "width": chosen["widths"][0]})))
     side = -(-input_size // stem.stride)

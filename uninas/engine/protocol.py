@@ -13,10 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from .. import resources
-from ..errors import nearest
+from .. import resources, yaml_files
+from ..errors import ResourceError, nearest
 from .errors import ProtocolError
 from .settings import Classification, Detection, Protocol, Segmentation
 
@@ -49,14 +47,17 @@ def parse_changes(pairs: list[str]) -> dict[str, Any]:
     """`["schedule.epochs=3"]` -> `{"schedule": {"epochs": 3}}`, values read as YAML.
 
     Raises:
-        ProtocolError: a pair without `=`.
+        ProtocolError: a pair without `=`, or a value that is not YAML.
     """
     changes: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise ProtocolError(f"{pair!r} is not a change; write key=value, such as schedule.epochs=3")
-        nested: Any = yaml.safe_load(value)
+        try:
+            nested: Any = yaml_files.parse(value)
+        except ResourceError as problem:
+            raise ProtocolError(f"{pair!r}: {problem}") from None
         for part in reversed(key.split(".")):
             nested = {part: nested}
         changes = _merge(changes, nested)
@@ -68,11 +69,9 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path in seen:
         raise ProtocolError(f"{path}: base: {' -> '.join(p.stem for p in (*seen, path))} goes in a circle")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ProtocolError(f"{path}: cannot read: {getattr(problem, 'strerror', None) or problem}") from None
-    except yaml.YAMLError as problem:
-        raise ProtocolError(f"{path}: not valid YAML: {problem}") from None
+        data = yaml_files.read(path)
+    except ResourceError as problem:
+        raise ProtocolError(f"{path}: {problem}") from None
     if not isinstance(data, dict):
         raise ProtocolError(f"{path}: a protocol is a mapping, got {type(data).__name__}")
     base = data.pop("base", None)

@@ -25,13 +25,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ..errors import GenotypeError, nearest
+from .. import yaml_files
+from ..errors import GenotypeError, ResourceError, nearest
 from ..ops import make
 from .frame import Downsample, Head, Stem, StemConv
 from .genotype import Block, Genotype, Stage, SubBlock
@@ -51,7 +49,7 @@ def to_dict(genotype: Genotype) -> dict[str, Any]:
         for j, block in enumerate(stage.blocks):
             subblocks = []
             for k, sub in enumerate(block.subblocks):
-                written = _graph_to_dict(sub.graph)
+                written = graph_to_dict(sub.graph)
                 text = json.dumps(written)
                 if text not in names:
                     names[text] = f"stage{i + 1}_block{j + 1}_{k + 1}"
@@ -69,7 +67,8 @@ def to_dict(genotype: Genotype) -> dict[str, Any]:
     return {**data, "stem": {"convs": convs}, "head": asdict(genotype.head), "graphs": graphs, "stages": stages}
 
 
-def _graph_to_dict(graph: BlockGraph) -> dict[str, Any]:
+def graph_to_dict(graph: BlockGraph) -> dict[str, Any]:
+    """One graph as plain data, in the layout of the file."""
     nodes = []
     previous = Ref(INPUT)
     for node, op in graph.ops.items():
@@ -89,7 +88,7 @@ def _graph_to_dict(graph: BlockGraph) -> dict[str, Any]:
 
 
 def from_dict(data: Any) -> Genotype:
-    """A genotype from plain data."""
+    """A genotype from plain data; among its `graphs` there may be block graphs, which are taken as they are."""
     _mapping(data, "", {"schema_version", "name", "stem", "head", "graphs", "stages"}, {"schema_version", "stages"})
     version = data["schema_version"]
     if type(version) is not int or version != SCHEMA_VERSION:
@@ -102,7 +101,7 @@ def from_dict(data: Any) -> Genotype:
     for key, graph in written.items():
         if not isinstance(key, str):
             raise GenotypeError(f"the name of a graph is text, got {key!r}", f"graphs.{key}")
-        graphs[key] = _graph_from_dict(graph, f"graphs.{key}")
+        graphs[key] = graph if isinstance(graph, BlockGraph) else graph_from_dict(graph, f"graphs.{key}")
     stem = Stem()
     if "stem" in data:
         _mapping(data["stem"], "stem", {"convs"}, {"convs"})
@@ -136,11 +135,12 @@ def _subblock(data: Any, path: str, graphs: Mapping[str, BlockGraph]) -> SubBloc
             raise GenotypeError(f"there is no graph {graph!r}; {options}", f"{path}.graph")
         graph = graphs[graph]
     else:
-        graph = _graph_from_dict(graph, f"{path}.graph")
+        graph = graph_from_dict(graph, f"{path}.graph")
     return _make(SubBlock, path, **{**data, "graph": graph})
 
 
-def _graph_from_dict(data: Any, path: str) -> BlockGraph:
+def graph_from_dict(data: Any, path: str) -> BlockGraph:
+    """One graph from plain data. Raises GenotypeError with the place of what is wrong, under `path`."""
     _mapping(data, path, {"nodes", "output"}, {"nodes"})
     nodes = _list(data["nodes"], f"{path}.nodes")
     ids: list[str] = []
@@ -217,84 +217,21 @@ def _make(kind: Any, path: str, /, **values: Any) -> Any:
         raise error.under(path) from None
 
 
-def _is_json(path: Path) -> bool:
-    return path.suffix.lower() == ".json"
-
-
-def _parse(text: str, is_json: bool) -> Any:
-    """The data that the text holds. A key that is written twice is an error: the first would be lost without a word."""
-    if is_json:
-        return json.loads(text, object_pairs_hook=_unique_pairs)
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        _check_unique_keys(node)
-        return None if node is None else loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} is written twice in one mapping")
-    return found
-
-
-def _check_unique_keys(root: yaml.Node | None) -> None:
-    frontier, seen = [root], set()
-    while frontier:
-        node = frontier.pop()
-        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            frontier += node.value
-            continue
-        keys = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if (key.tag, key.value) in keys:
-                    problem = f"the key {key.value!r} is written twice in one mapping"
-                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-                keys.add((key.tag, key.value))
-            frontier.append(value)
-
-
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_SafeLoader):
-    """Safe YAML, and 1e-5 is a number (YAML 1.1 wants it written 1.0e-5)."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML with graph nodes and other flat mappings on one line, and no anchors."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-for _side in (_Loader, _Dumper):
-    _side.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
-_Dumper.add_representer(Fraction, lambda dumper, value: dumper.represent_str(str(value)))
-
-
 def dumps(genotype: Genotype) -> str:
     """The YAML text."""
-    return yaml.dump(to_dict(genotype), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120)
+    return yaml_files.dump(to_dict(genotype))
 
 
 def save(genotype: Genotype, path: str | Path) -> None:
     """Writes to a temporary name beside `path`, reads it back, compares, and renames."""
     path = Path(path)
-    text = json.dumps(to_dict(genotype), indent=1) if _is_json(path) else dumps(genotype)
+    is_json = yaml_files.is_json(path)
+    text = json.dumps(to_dict(genotype), indent=1) if is_json else dumps(genotype)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
         temporary.write_text(text, encoding="utf-8")
-        if to_dict(from_dict(_parse(temporary.read_text(encoding="utf-8"), _is_json(path)))) != to_dict(genotype):
+        written = yaml_files.parse(temporary.read_text(encoding="utf-8"), is_json)
+        if to_dict(from_dict(written)) != to_dict(genotype):
             raise GenotypeError("what was written does not read back the same; please report this", str(path))
         os.replace(temporary, path)
     except (OSError, ValueError) as error:  # ValueError: characters that no file name or no UTF-8 text can have
@@ -306,19 +243,10 @@ def save(genotype: Genotype, path: str | Path) -> None:
 
 def load(path: str | Path) -> Genotype:
     """Reads and validates a file."""
-    path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise GenotypeError(f"cannot read: {getattr(error, 'strerror', None) or error}", str(path)) from None
-    try:
-        data = _parse(text, _is_json(path))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise GenotypeError(f"not valid YAML: {where}{getattr(error, 'problem', error)}", str(path)) from None
-    except Exception as error:  # json's own, and whatever PyYAML lets through for scalars such as 2024-99-99
-        raise GenotypeError(f"not valid {'JSON' if _is_json(path) else 'YAML'}: {error}", str(path)) from None
+        data = yaml_files.read(Path(path))
+    except ResourceError as error:
+        raise GenotypeError(str(error), str(path)) from None
     try:
         return from_dict(data)
     except GenotypeError as error:

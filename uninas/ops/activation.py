@@ -13,7 +13,9 @@ from .value import Grid
 class _Elementwise(Op):
     """An activation that treats every channel alike."""
 
+    role = "activation"
     channelwise = True
+    repeatable = False
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class ReLU(_Elementwise):
     """max(x, 0)."""
 
     name = "relu"
+    nonnegative = True
+
+    def redundant_behind(self, producer: Op) -> bool:
+        return producer.nonnegative
 
     def build(self, inputs: Values) -> nn.Module:
         return nn.ReLU()
@@ -61,6 +67,7 @@ class Sigmoid(_Elementwise):
     """1 / (1 + exp(-x))."""
 
     name = "sigmoid"
+    nonnegative = True
 
     def build(self, inputs: Values) -> nn.Module:
         return nn.Sigmoid()
@@ -71,6 +78,7 @@ class Softmax(_Elementwise):
     """Softmax along the last axis: image columns on FULL, keys on PAIR. On POINT it would be the constant 1."""
 
     name = "softmax"
+    nonnegative = True
 
     @property
     def grids(self) -> tuple[Grid, ...]:

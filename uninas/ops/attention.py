@@ -169,6 +169,7 @@ class Matmul1(Op):
     """Two feature maps -> their affinities on PAIR, one channel a head: x[:, p] . y[:, q] / sqrt(C / heads)."""
 
     name = "matmul1"
+    role = "matmul"
     arity = 2
     heads: int = attribute(1, minimum=1)
 
@@ -195,6 +196,7 @@ class Matmul2(Op):
     """Affinities (PAIR, one channel a head) and a feature map -> the feature map mixed over positions."""
 
     name = "matmul2"
+    role = "matmul"
     arity = 2
     heads: int = attribute(1, minimum=1)
 
@@ -223,6 +225,8 @@ class RelPosBias(Op):
     """Adds a learnt bias for each offset; `size` is the side of the square grid whose offsets the table holds."""
 
     name = "rel_pos_bias"
+    role = "bias"
+    repeatable = False
     needs_reference = True
     size: int = attribute(14, minimum=1)
 
@@ -243,6 +247,8 @@ class Mask(Op):
     out of a following softmax (PAIR only)."""
 
     name = "mask"
+    role = "mask"
+    repeatable = False
     needs_reference = True
     band: int = attribute(5, minimum=0)
     fill: str = attribute("zero", choices=("zero", "exclude"))

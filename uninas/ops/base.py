@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import nn
 
@@ -30,6 +30,7 @@ from .value import Grid, Size, Value
 REGISTRY: dict[str, type[Op]] = {}
 ALL_GRIDS = (Grid.FULL, Grid.POINT, Grid.PAIR)
 Values = tuple[Value, ...]
+Role = Literal["conv", "norm", "activation", "pool", "scale", "dropout", "mask", "bias", "merge", "matmul"]
 _RATIO = re.compile(r"\d{1,9}([./]\d{1,9})?")
 
 
@@ -55,6 +56,14 @@ class Op:
     """Whether the module takes the block's input as a last argument, to learn the actual H x W."""
     channelwise: ClassVar[bool] = False
     """Whether the module is the same function of every channel, so that parallel copies are one call."""
+    role: ClassVar[Role | None] = None
+    """What kind of operation it is, for whoever edits or reads graphs; None for those that only move data around."""
+    repeatable: ClassVar[bool] = True
+    """Whether a second one right behind the first adds something: a convolution does, an activation does not."""
+    nonnegative: ClassVar[bool] = False
+    """Whether no output is ever below 0."""
+    rearranges: ClassVar[bool] = False
+    """Whether every output entry is an input entry: what adds nothing to the input adds nothing to the output."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -81,6 +90,10 @@ class Op:
     def grids(self) -> tuple[Grid, ...]:
         """Grids on which the (first) input may live."""
         return ALL_GRIDS
+
+    def redundant_behind(self, producer: Op) -> bool:
+        """Whether it adds nothing right behind `producer`: it gives back what it takes, or one of the two would do."""
+        return not self.repeatable and self.name == producer.name
 
     def infer(self, inputs: Values) -> Values:
         """Output values for `inputs`, one for each output port.

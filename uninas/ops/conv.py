@@ -24,6 +24,7 @@ class Conv(Op):
     """
 
     name = "conv"
+    role = "conv"
     kernel: int = attribute(1, choices=(1, 3, 5, 7))
     groups: int = attribute(1, minimum=1)
     ratio: Fraction = attribute(Fraction(1), choices=RATIOS)
@@ -62,6 +63,7 @@ class DepthwiseConv(Op):
     """Depthwise convolution: every channel has a kernel of its own."""
 
     name = "dwconv"
+    role = "conv"
     kernel: int = attribute(3, choices=(3, 5, 7))
     bias: bool = attribute(False)
 

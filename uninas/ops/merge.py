@@ -68,6 +68,7 @@ class Chunk(Op):
     """Splits the channels into equal `parts`, one output port each."""
 
     name = "chunk"
+    rearranges = True
     parts: int = attribute(2, minimum=2)
 
     @property
@@ -89,6 +90,8 @@ class Concat(Op):
     """Joins the channels of its inputs, in order."""
 
     name = "concat"
+    role = "merge"
+    rearranges = True
     arity = None
 
     def shape(self, inputs: Values) -> Values:
@@ -107,6 +110,7 @@ class Add(Op):
     """The sum of two or more equal values; their order does not matter."""
 
     name = "add"
+    role = "merge"
     arity = None
 
     @property
@@ -125,6 +129,7 @@ class Multiply(Op):
     """gate=sigmoid: a * sigmoid(b), ordered, as in the paper. gate=none: the plain product, order does not matter."""
 
     name = "multiply"
+    role = "merge"
     arity = None
     gate: str = attribute("sigmoid", choices=("sigmoid", "none"))
 

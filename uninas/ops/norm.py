@@ -41,8 +41,18 @@ class RMSNorm2d(nn.Module):
         nn.init.ones_(self.weight)
 
 
+class _Norm(Op):
+    """What all norms share: behind another norm, whichever it is, one adds nothing."""
+
+    role = "norm"
+    repeatable = False
+
+    def redundant_behind(self, producer: Op) -> bool:
+        return producer.role == "norm"
+
+
 @dataclass(frozen=True)
-class BatchNorm(Op):
+class BatchNorm(_Norm):
     """Batch normalisation. Not on POINT: a batch of one image would leave a single value to take statistics of."""
 
     name = "batch_norm"
@@ -58,7 +68,7 @@ class BatchNorm(Op):
         return nn.BatchNorm2d(inputs[0].channels)
 
 
-class _ChannelNorm(Op):
+class _ChannelNorm(_Norm):
     """What the norms over channels share: FULL and POINT only, and more than one channel to normalise over."""
 
     @property

@@ -27,7 +27,11 @@ class UpsampleTo(nn.Module):
 class _Pool3(Op):
     """A 3 x 3 window with stride 1 over the feature map."""
 
+    role = "pool"
     channelwise = True
+
+    def redundant_behind(self, producer: Op) -> bool:
+        return isinstance(producer, Upsample)  # one value everywhere
 
     @property
     def grids(self) -> tuple[Grid, ...]:
@@ -59,7 +63,11 @@ class GlobalAvgPool(Op):
     """FULL -> POINT: the average over all positions."""
 
     name = "global_avg_pool"
+    role = "pool"
     channelwise = True
+
+    def redundant_behind(self, producer: Op) -> bool:
+        return isinstance(producer, Upsample)  # gives back what was upsampled
 
     @property
     def grids(self) -> tuple[Grid, ...]:
@@ -77,6 +85,7 @@ class Upsample(Op):
     """POINT -> FULL: one value a channel, everywhere."""
 
     name = "upsample"
+    rearranges = True
     needs_reference = True
     channelwise = True
 

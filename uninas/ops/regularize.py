@@ -31,6 +31,8 @@ class Dropout(Op):
     """Zeroes entries with probability p while training."""
 
     name = "dropout"
+    role = "dropout"
+    repeatable = False
     p: float = attribute(0.5, minimum=0.0, below=1.0)
 
     def build(self, inputs: Values) -> nn.Module:
@@ -42,6 +44,8 @@ class LayerScale(Op):
     """A learnt factor for each channel, starting at `init`."""
 
     name = "layer_scale"
+    role = "scale"
+    repeatable = False
     init: float = attribute(1e-6)
 
     @property

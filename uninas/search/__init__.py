@@ -1,11 +1,13 @@
-"""The traversal: spaces, moves, constraints, strategies, and the study that records them."""
+"""The traversal: spaces, moves, limits, strategies, and the study that records them."""
 
 from __future__ import annotations
 
 from .config import SearchConfig
-from .constraints import Limits
+from .limits import Limits
+from .progress import Progress
 from .run import Interrupted, search
 from .space import Space
-from .summary import Progress, Summary
+from .study import Study
+from .summary import Summary
 
-__all__ = ["Interrupted", "Limits", "Progress", "SearchConfig", "Space", "Summary", "search"]
+__all__ = ["Interrupted", "Limits", "Progress", "SearchConfig", "Space", "Study", "Summary", "search"]

@@ -1,65 +1,110 @@
-"""What a search is asked to do."""
+"""What a search is asked to do. The command line makes its options from this class."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from .. import resources
+from .. import __version__, resources
 from ..device import usable
-from ..errors import SpaceError, StudyError
-from .constraints import Count, InputSize, Limits
-from .scoring import Scorer
-from .space import Space
+from ..errors import SpaceError, StudyError, UninasError, nearest
+from ..units import parse_bytes, parse_seconds
+from .executors.base import Allowance
+from .limits import Count, InputSize, Latency, Limits
+from .objective import DEFAULT_LATENCY, Objective, parse_objectives
+from .latency import MeasuringScorer
+from .space.base import Space
+from .strategies import STRATEGIES, Strategy
 
-NOT_PART_OF_THE_RESULT = frozenset({"out", "threads", "resume", "force"})
-"""Settings that may differ when a study is continued."""
+NOT_PART_OF_THE_RESULT = frozenset(
+    {"out", "workers", "timeout", "memory", "ray", "gpus_per_worker", "warm_start", "resume", "force"}
+)
+"""Settings that may differ when a study is continued, and are not kept in it."""
+MAY_GROW = frozenset({"iterations", "leaders", "leader_repeats", "fresh_repeats", "tidy"})
+"""Settings of how long a search goes on and how it ends: they may differ too, and the study keeps the last ones."""
+
+
+def _names(value: Any) -> Any:
+    """`coatnet,resnet` as a list."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def _known_strategy(name: str) -> str:
+    if name not in STRATEGIES:
+        raise ValueError(f"there is no strategy {name!r}; {nearest(name, STRATEGIES)}")
+    return name
+
+
+def _parsed(parse: Any) -> BeforeValidator:
+    """Text as a number with a unit."""
+    return BeforeValidator(resources.validated(lambda value: parse(value) if isinstance(value, str) else value))
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Seconds = Annotated[float, _parsed(parse_seconds), Field(gt=0)]
+Bytes = Annotated[int, _parsed(parse_bytes), Field(gt=0)]
 
 
 class SearchConfig(BaseModel):
-    """Settings of `search`. Sizes may be written 30M, 4.5G.
+    """Settings of `search`. Sizes may be written 30M, 4.5G, 20ms@1x224, 5m, 8GB.
 
     Use `SearchConfig.parse(dict)` for errors as UninasError; the constructor raises pydantic's own.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     out: Path
-    """The study's folder; created if need be."""
+    """Folder of the study, created if need be."""
     space: str = "uninas"
-    """A name in `spaces/` or a path."""
-    start: str = "coatnet"
-    """A start of the space, or a path to a genotype file."""
-    strategy: Literal["walk", "random"] = "walk"
-    proxy: str = "vkdnw"
-    """A name of `uninas.proxies.available()`."""
+    """Search space: a name in spaces/, or a file."""
+    start: Names = ()
+    """Where to begin: starts of the space or genotype files, separated by commas; without, all starts of the space."""
+    warm_start: Path | None = None
+    """Folder of another study whose evaluated networks are taken over with their scores."""
+    strategy: Annotated[str, AfterValidator(_known_strategy)] = "evolution"
+    """How to search: evolution, walk, random (the baseline) or pareto (several objectives)."""
+    strategy_settings: dict[str, Any] = {}
+    """Settings of the strategy, such as population=64."""
+    proxy: str = "vkdnw_agg"
+    """What guides the search: a proxy, an aggregate (vkdnw_agg, uninas_agg, az_nas), or "logrank(macs, jacov, ...)"."""
+    objectives: str | None = None
+    """Several, in place of --proxy, for --strategy pareto: "vkdnw_agg,-params,-latency"; a minus minimises."""
     iterations: int = Field(200, ge=1)
-    """Candidates to evaluate, beside the start."""
+    """Networks to evaluate, excluding the starts."""
     seed: int = 0
+    """The same seed gives the same study."""
 
     max_params: Count | None = None
+    """Most parameters, such as 30M. Without a least, the space's size_band of it is the least."""
     min_params: Count | None = None
+    """Fewest parameters; 0 for no least."""
     max_macs: Count | None = None
+    """Most multiply-adds, such as 5G."""
     min_macs: Count | None = None
+    """Fewest multiply-adds; 0 for no least."""
+    max_latency: Latency | None = None
+    """Longest median forward pass on this device, such as 20ms@1x224 for one image of 224 x 224; measured."""
+    min_latency: Latency | None = None
+    """Shortest median forward pass."""
     input_size: InputSize = 224
-    """Image side in pixels, or height and width, for which MACs are counted."""
+    """Image side, or HEIGHTxWIDTH, in pixels, for which multiply-adds are counted."""
     num_classes: int = Field(1000, ge=1)
     """Classes of the head that is counted with the network."""
 
     proxy_size: InputSize = 48
-    """Image side in pixels, or height and width, on which candidates are scored."""
-    proxy_batch: int = Field(8, ge=1)
-    """Noise images of a score."""
+    """Side of the noise images of a score, in pixels."""
+    proxy_batch: int = Field(16, ge=1)
+    """Noise images of a score. With the classes it bounds the rank of VKDNW's Fisher matrix: batch x (classes - 1)."""
     proxy_classes: int = Field(10, ge=2)
-    """Classes of the scored networks."""
+    """Classes of scored networks."""
 
     repeats: int = Field(1, ge=1)
     """Initialisations with which every candidate is scored first."""
     max_repeats: int = Field(4, ge=1)
-    """Initialisations up to which scores are repeated where a decision is close."""
+    """Initialisations up to which scores are repeated where a decision is close; starts get all of them."""
     leaders: int = Field(4, ge=1)
     """Candidates that compete on new seeds at the end."""
     leader_repeats: int = Field(4, ge=2)
@@ -67,20 +112,28 @@ class SearchConfig(BaseModel):
     fresh_repeats: int = Field(10, ge=2)
     """Initialisations, never used before, with which the winner and the start are scored at last."""
     generation: int = Field(8, ge=1)
-    """Candidates that are proposed together."""
-    acceptance: Literal["better", "significant", "always"] = "better"
-    """walk: move on to the best of a generation if its mean is higher, higher by more than the error, or always."""
-    steps: int = Field(30, ge=1)
-    """random: the longest walk, in moves."""
+    """Candidates that are proposed together, where results are told together."""
+    asynchronous: bool = False
+    """Tell every result when it comes and ask for more at once: no worker waits, but how results interleave decides."""
+    tidy: bool = True
+    """Take out of the winner what changes neither what it computes nor its score."""
 
     device: Annotated[str, AfterValidator(resources.validated(usable))] = "cpu"
     """What scores, as torch calls it: cpu, cuda, cuda:1."""
-    threads: int = Field(2, ge=1)
-    """Worker processes, each of which scores with one thread."""
+    workers: int = Field(2, ge=1)
+    """Worker processes, each of which scores with one thread; with --ray, actors."""
+    timeout: Seconds | None = None
+    """Longest time for a score, such as 90s or 5m; then its worker is ended, and the score tried once more."""
+    memory: Bytes | None = None
+    """Most memory for a score, such as 8GB."""
+    ray: str | None = None
+    """Score on a Ray cluster: its address, auto for the one this machine is in, local for one of its own."""
+    gpus_per_worker: float = Field(0, ge=0)
+    """GPUs (or a share of one) that Ray gives each worker."""
     resume: bool = False
-    """Continue a study that was interrupted."""
+    """Continue the study in --out; --iterations may be raised."""
     force: bool = False
-    """Replace a study that is in the folder."""
+    """Replace the study in --out."""
 
     @model_validator(mode="after")
     def _check(self) -> SearchConfig:
@@ -88,6 +141,15 @@ class SearchConfig(BaseModel):
             raise ValueError(f"max_repeats: {self.max_repeats} is below repeats = {self.repeats}")
         if self.resume and self.force:
             raise ValueError("resume and force exclude each other: one continues a study, the other replaces it")
+        kind = STRATEGIES[self.strategy]
+        count = len(self.objectives_of)
+        if kind.objectives is not None and count != kind.objectives:
+            raise ValueError(f"objectives: {self.strategy} takes {kind.objectives}, got {count}; use --strategy pareto")
+        if self.asynchronous and not kind.asynchronous:
+            others = ", ".join(name for name, other in STRATEGIES.items() if other.asynchronous)
+            raise ValueError(f"asynchronous: {self.strategy} decides on whole generations; use one of {others}")
+        if self.gpus_per_worker and self.ray is None:
+            raise ValueError("gpus_per_worker: is for --ray; without it, all workers share --device")
         return self
 
     @classmethod
@@ -97,26 +159,80 @@ class SearchConfig(BaseModel):
         Raises:
             StudyError: a setting is unknown or not valid; a line for each.
             SpaceError: the limits exclude each other.
+            ProxyError: an objective is not known.
         """
         config = resources.parse(data, cls, StudyError)
-        _ = config.limits
+        _ = config.limits, config.make_strategy()
         return config
 
     @property
     def limits(self) -> Limits:
-        """The limits on cost. Raises SpaceError when they exclude each other."""
-        names = ("max_params", "min_params", "max_macs", "min_macs", "input_size", "num_classes")
-        return resources.parse({name: getattr(self, name) for name in names}, Limits, SpaceError)
+        """The limits as they were given. Raises SpaceError when they exclude each other."""
+        return resources.parse({name: getattr(self, name) for name in Limits.model_fields}, Limits, SpaceError)
+
+    def limits_in(self, space: Space) -> Limits:
+        """The limits, with the space's size band where only the most is given and no objective minimises a cost."""
+        limits = self.limits
+        for what in ("params", "macs"):
+            if getattr(limits, f"max_{what}") is None and getattr(space.limits, f"max_{what}", None) is not None:
+                limits = limits.model_copy(update={f"max_{what}": getattr(space.limits, f"max_{what}")})
+        minimised = any(o.signs == (-1,) and o.metrics[0] in ("params", "macs") for o in self.objectives_of)
+        return limits if minimised else limits.banded(space.size_band)
 
     @property
-    def scorer(self) -> Scorer:
+    def latency_shape(self) -> str:
+        """The input of which `latency` is measured: that of the limits, or one image."""
+        bound = self.max_latency or self.min_latency
+        return bound.shape if bound else DEFAULT_LATENCY
+
+    @property
+    def objectives_of(self) -> tuple[Objective, ...]:
+        """What the search maximises, the first one first. Raises ProxyError."""
+        if self.objectives is None:
+            return (Objective.parse(self.proxy, self.latency_shape),)
+        return parse_objectives(self.objectives, self.latency_shape)
+
+    def make_strategy(self, state: dict[str, Any] | None = None) -> Strategy:
+        """The strategy with its settings, and the state that it was stored with. Raises StudyError."""
+        kind = STRATEGIES[self.strategy]
+        try:
+            settings = resources.parse(self.strategy_settings, kind.Settings, StudyError)
+        except StudyError as error:
+            raise StudyError(f"strategy_settings: {error}") from None
+        return kind(settings, kind.State.model_validate(state or {}))
+
+    @property
+    def scorer(self) -> MeasuringScorer:
         """How candidates are scored."""
         size = self.proxy_size
         height, width = (size, size) if isinstance(size, int) else size
-        return Scorer(self.proxy, (height, width), self.proxy_batch, self.proxy_classes, self.seed, self.device)
+        return MeasuringScorer(
+            (height, width), self.proxy_batch, self.proxy_classes, self.seed, self.device, self.num_classes
+        )
 
-    def fingerprint(self, space: Space, start_key: str) -> dict[str, Any]:
-        """All that decides the result, as JSON data: two runs with equal fingerprints give equal studies."""
+    @property
+    def allowance(self) -> Allowance:
+        """What a score may use."""
+        return Allowance(self.timeout, self.memory)
+
+    def fingerprint(self, space: Space, starts: dict[str, str]) -> dict[str, Any]:
+        """All that decides the result, as JSON data: two runs with equal fingerprints give equal studies.
+
+        Args:
+            starts: keys of the starts by name.
+        """
         settings = self.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
         settings["device"] = torch.device(self.device).type  # which one of a kind does not matter
-        return {**settings, "space": space.model_dump(mode="json"), "start": start_key}
+        settings["strategy_settings"] = self.make_strategy().settings.model_dump(mode="json")
+        versions = {"uninas": __version__, "torch": torch.__version__}
+        return {**settings, "start": starts, "space": space.fingerprint(), "versions": versions}
+
+
+def problems(error: UninasError) -> str:
+    """What is wrong with settings, as options of the command line: `max_params: ...` becomes `--max-params: ...`."""
+    lines = []
+    for line in str(error).split("\n"):
+        name, colon, rest = line.partition(":")
+        known = colon and name in SearchConfig.model_fields
+        lines.append(f"--{name.replace('_', '-')}:{rest}" if known else line)
+    return "\n".join(lines)

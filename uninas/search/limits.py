@@ -1,128 +1,125 @@
-"""What a space bounds beside cost: sizes of graphs, stages and the network, and what keeps numbers finite."""
+"""What a network may cost. Parameters and MACs are counted before anything is built, latency is measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ..genotype import BlockGraph, Genotype, Ref, Stage
-from ..ops import Grid, Matmul1, Matmul2, Softmax
-from .constraints import Limits
+from ..errors import SpaceError
+from ..genotype import Genotype, NetworkCost, cost
+from ..resources import validated
+from ..units import LatencyBound, format_count, parse_count, parse_latency, parse_size
 
 
-class SpaceLimits(Limits):
-    """The `limits` of a space file. Those on cost are optional."""
+def _count(value: Any) -> int:
+    """A whole number as it is, or text such as "30M"; 0 stands for no least."""
+    return value if type(value) is int and value >= 0 else parse_count(str(value)) if str(value).strip() != "0" else 0
 
-    nodes: int = Field(40, ge=1)
-    """Operations in a graph."""
-    expansion: float = Field(8, ge=1)
-    """Channels inside a graph against the width of the stage."""
-    heads: int = Field(32, ge=1)
-    """Channels of a query-key grid."""
-    affinities: int = Field(2, ge=0)
-    """Query-key grids that a graph computes."""
-    subblocks: int = Field(4, ge=1)
-    """Sub-blocks in a block."""
-    blocks: int = Field(12, ge=1)
-    """Blocks in a stage."""
-    depth: int = Field(32, ge=1)
-    """Blocks in the network."""
-    min_width: int = Field(32, ge=1)
-    max_width: int = Field(1024, ge=1)
-    width_multiple: int = Field(32, ge=1)
-    """Widths that moves choose are multiples of this."""
+
+def _size(value: Any) -> Any:
+    """Text such as "224" or "800x1280", a number, or a pair, of which a square one becomes a number."""
+    if isinstance(value, str):
+        value = parse_size(value)
+    if isinstance(value, (tuple, list)) and len(value) == 2 and value[0] == value[1]:
+        return value[0]
+    return value
+
+
+def _latency(value: Any) -> Any:
+    """Text such as "20ms@1x224"."""
+    return parse_latency(value) if isinstance(value, str) else value
+
+
+Count = Annotated[int, BeforeValidator(validated(_count))]
+Side = Annotated[int, Field(ge=1)]
+InputSize = Annotated[Side | tuple[Side, Side], BeforeValidator(validated(_size))]
+Latency = Annotated[LatencyBound, BeforeValidator(validated(_latency))]
+
+COSTS = ("params", "macs")
+"""What is counted and can be bounded, as fields of `NetworkCost`."""
+
+
+class Limits(BaseModel):
+    """Bounds on parameters, MACs and latency; None stands for no bound. Sizes may be written 30M, 4.5G."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_params: Count | None = None
+    min_params: Count | None = None
+    """0, like None, is no bound; a user writes 0 to switch off the space's size band."""
+    max_macs: Count | None = None
+    min_macs: Count | None = None
+    input_size: InputSize = 224
+    """Side of the image in pixels, or height and width, for which MACs are counted."""
+    num_classes: int = Field(default=1000, ge=1)
+    """Classes of the head that is counted with the network."""
+    max_latency: Latency | None = None
+    """Of a forward pass on this device, median, such as 20ms@1x224: batch 1 of 224 x 224."""
+    min_latency: Latency | None = None
 
     @model_validator(mode="after")
-    def _widths(self) -> SpaceLimits:
-        if self.min_width > self.max_width:
-            raise ValueError(f"limits.min_width: {self.min_width} is above limits.max_width = {self.max_width}")
+    def _ordered(self) -> Limits:
+        for what in COSTS:
+            low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if high == 0:
+                raise ValueError(f"max_{what}: no network has 0 {what}; leave it out for no limit")
+            if low is not None and high is not None and low > high:
+                message = f"min_{what} ({format_count(low)}) is above max_{what} ({format_count(high)})"
+                raise ValueError(f"{message}: no network can meet both")
+        low, high = self.min_latency, self.max_latency
+        if low is not None and high is not None:
+            if low.shape != high.shape:
+                raise ValueError(f"min_latency and max_latency are for different inputs: {low} and {high}")
+            if low.seconds > high.seconds:
+                raise ValueError(f"min_latency ({low}) is above max_latency ({high}): no network can meet both")
         return self
 
-    def widths_near(self, width: int) -> list[int]:
-        """Other admitted widths within a third of `width`, or the nearest ones if there are none."""
-        step = self.width_multiple
-        admitted = range(-(-self.min_width // step) * step, self.max_width + 1, step)
-        others = [w for w in admitted if w != width]
-        reach = max(width / 3, min((abs(w - width) for w in others), default=0))
-        return [w for w in others if abs(w - width) <= reach]
+    def banded(self, fraction: float | None) -> Limits:
+        """With a least of `fraction` of the most where only the most is given: of parameters, or else of MACs.
 
+        Whoever asks for at most 30 M parameters wants the best network near 30 M.
+        """
+        if fraction is None:
+            return self
+        if any(getattr(self, f"min_{what}") is not None for what in COSTS):
+            return self
+        for what in COSTS:
+            most = getattr(self, f"max_{what}")
+            if most is not None:
+                return self.model_copy(update={f"min_{what}": round(fraction * most)})
+        return self
 
-class GraphMeasure(NamedTuple):
-    """What is bounded in one graph."""
+    @property
+    def given(self) -> dict[str, int]:
+        """The bounds on what is counted that are set, by name."""
+        names = (f"{side}_{what}" for what in COSTS for side in ("max", "min"))
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
 
-    nodes: int
-    expansion: float
-    heads: int
-    affinities: int
-    unsafe: int
-    """matmul2 that some path from a matmul1 reaches without a softmax: its products would grow from block to block."""
+    def cost(self, genotype: Genotype) -> NetworkCost:
+        """Parameters and MACs as these limits count them."""
+        return cost(genotype, self.input_size, self.num_classes)
 
+    def excess(self, found: NetworkCost) -> dict[str, float]:
+        """By how much each violated bound is missed, relative to the bound; empty when all are met."""
+        missed = {}
+        for name, bound in self.given.items():
+            side, what = name.split("_")
+            value = getattr(found, what)
+            beyond = value - bound if side == "max" else bound - value
+            if beyond > 0:
+                missed[name] = beyond / bound
+        return missed
 
-@lru_cache(maxsize=1024)
-def measure_graph(graph: BlockGraph, width: int) -> GraphMeasure:
-    """Measures a graph in a stage of `width` channels."""
-    values = graph.infer(width)
-    inside = max((value.channels for value in values.values() if value.grid is not Grid.PAIR), default=width)
-    heads = max((value.channels for value in values.values() if value.grid is Grid.PAIR), default=0)
-    affinities = unsafe = 0
-    weights: dict[Ref, bool] = {}  # of values on the query-key grid: whether every path to them has a softmax
-    for node in graph.flow_order:
-        op, sources = graph.ops[node], graph.sources[node]
-        if isinstance(op, Matmul1):
-            affinities += 1
-            weights[Ref(node)] = False
-        elif isinstance(op, Matmul2):
-            unsafe += not weights[sources[0]]
-        elif sources[0] in weights:
-            normal = isinstance(op, Softmax) or all(weights[source] for source in sources)
-            weights.update((Ref(node, port), normal) for port in range(op.outputs))
-    return GraphMeasure(len(graph.ops), inside / width, heads, affinities, unsafe)
+    def check(self, genotype: Genotype) -> None:
+        """Raises SpaceError unless `genotype` meets every bound on what is counted."""
+        found = self.cost(genotype)
+        for name in self.excess(found):
+            raise SpaceError(self.describe(name, found))
 
-
-Measures = dict[str, float]
-
-
-def measure_stage(stage: Stage, attention: bool) -> Measures:
-    """The largest of each measure in a stage, by the name of its limit.
-
-    Args:
-        attention: whether the stage may hold query-key grids; if not, all that it holds are counted.
-    """
-    graphs = [measure_graph(sub.graph, stage.width) for _, _, sub in stage.subblocks]
-    found: Measures = {name: max(getattr(m, name) for m in graphs) for name in ("nodes", "expansion", "heads")}
-    found["affinities"] = max(m.affinities for m in graphs)
-    found["unsafe"] = sum(m.unsafe for m in graphs)
-    found["foreign_attention"] = 0 if attention else sum(m.affinities for m in graphs)
-    found["subblocks"] = max(len(block.subblocks) for block in stage.blocks)
-    found["blocks"] = len(stage.blocks)
-    found["max_width"], found["min_width"] = stage.width, -stage.width
-    return found
-
-
-def faults(
-    limits: SpaceLimits, genotype: Genotype, attention_stages: frozenset[int], parent: Genotype | None = None
-) -> Iterator[tuple[str, str]]:
-    """(path, limit) of every limit that `genotype` breaks.
-
-    Args:
-        attention_stages: indices of stages that may hold query-key grids.
-        parent: a genotype with as many stages; what it breaks already, its child may break as much.
-    """
-    bounds = {name: getattr(limits, name) for name in ("nodes", "expansion", "heads", "affinities", "subblocks")}
-    bounds |= {"blocks": limits.blocks, "max_width": limits.max_width, "min_width": -limits.min_width}
-    bounds |= {"unsafe": 0, "foreign_attention": 0}
-    for i, stage in enumerate(genotype.stages):
-        if parent is not None and stage is parent.stages[i]:
-            continue
-        attention = i in attention_stages
-        before = measure_stage(parent.stages[i], attention) if parent is not None else {}
-        for name, value in measure_stage(stage, attention).items():
-            if value > max(bounds[name], before.get(name, bounds[name])):
-                yield f"stages[{i}]", name
-    depth = sum(len(stage.blocks) for stage in genotype.stages)
-    allowed = max(limits.depth, sum(len(stage.blocks) for stage in parent.stages) if parent is not None else 0)
-    if depth > allowed:
-        yield "stages", "depth"
+    def describe(self, name: str, found: NetworkCost) -> str:
+        """One violated bound in words."""
+        side, what = name.split("_")
+        relation = "above" if side == "max" else "below"
+        value = format_count(getattr(found, what))
+        return f"{value} {what} are {relation} {name} = {format_count(self.given[name])}"

@@ -1,108 +1,237 @@
-"""The whole search: from a configuration to `study.sqlite`, `best.yaml` and `summary.json`."""
+"""The whole search: from settings to `study.sqlite`, `best.yaml` and `summary.json`."""
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
-from .. import proxies
-from ..errors import ProxyError, StudyError, UninasError
+from ..errors import SpaceError, StudyError, UninasError
 from ..genotype import Genotype
-from .config import SearchConfig
-from .constraints import Limits
-from .executors import executor
-from .explore import START, Search, State
-from .finish import finish
-from .fit import fit
-from .schema import FILE, Candidate
-from .scoring import derived_seed
+from .config import MAY_GROW, SearchConfig
+from .engine import Engine, Plan
+from .executors import make_executor
+from .final_evaluation import FinalEvaluation
+from .limits import Limits
+from .measurer import Measurer
+from .progress import Progress, Speed
+from .scoring import Scorer, derived_seed
 from .space import Space
-from .strategies import STRATEGIES
-from .study import Study
-from .summary import Progress, Summary
+from .state import SearchState
+from .study import FILE, NewCandidate, NewEvaluation, Study
+from .summary import Summary
+from .table import SEARCH, Table, latency_metric
+from .view import SearchView
+from .warm_start import warm_candidates
 
-BEST, SUMMARY = "best.yaml", "summary.json"
+BEST, SUMMARY, FRONT = "best.yaml", "summary.json", "front"
+REPORT_EVERY = 0.1
+"""Seconds between two calls of `on_progress`, at least."""
 
 
 class Interrupted(UninasError):
     """A search that KeyboardInterrupt ended; its study can be resumed."""
 
 
-def search(config: SearchConfig, on_progress: Callable[[Progress], None] | None = None) -> Summary:
+def search(
+    config: SearchConfig, on_progress: Callable[[Progress], None] | None = None, scorer: Scorer | None = None
+) -> Summary:
     """Searches, and writes `study.sqlite`, `best.yaml` and `summary.json` in `config.out`.
 
     Args:
-        on_progress: called after every score.
+        on_progress: called as measurements come, several times a second at most.
+        scorer: what measures, in place of the proxies of `config.scorer`: a frozen dataclass of JSON values at the top
+            level of a module that workers can import. Resume with the same one.
 
     Raises:
-        SpaceError: the space, the start or the limits cannot be used.
-        StudyError: the folder cannot be written, holds a study already, or holds one with another configuration.
-        ProxyError: an unknown proxy.
+        SpaceError: the space, a start or the limits cannot be used.
+        StudyError: the folder cannot be written, holds a study already, or holds one with other settings.
+        ProxyError: an unknown objective.
+        ExecutorError: workers cannot be started or reached.
         Interrupted: by KeyboardInterrupt; the study is valid, and the message says how to go on.
     """
-    proxy = proxies.get(config.proxy)
-    if not proxy.higher_is_better:
-        raise ProxyError(f"{proxy.name} is lower for better networks; a search maximises its proxy")
-    space, limits = Space.load(config.space), config.limits
-    asked = _start(config.start, space)
-    start = fit(space, asked, limits, Random(derived_seed(config.seed, "fit")))
-    with _open(config, config.fingerprint(space, asked.key)) as study:
-        state = _state(study, config, start, limits)
-        workers = executor(config.scorer, config.threads)
-        current = Search(config, space, limits, study, workers, state, on_progress or (lambda _: None))
+    space = Space.load(config.space)
+    limits = config.limits_in(space)
+    asked = _starts(config, space)
+    fingerprint = config.fingerprint(space, {name: genotype.key for name, genotype in asked.items()})
+    with _open(config, fingerprint) as study:
+        current = _Search(config, space, limits, study, on_progress or (lambda _: None), scorer or config.scorer)
         try:
-            strategy = STRATEGIES[config.strategy]()
-            current.explore(strategy)
-            best, summary = finish(current, strategy)
+            current.begin(asked)
+            current.engine.run()
+            best, summary = current.finish()
         except KeyboardInterrupt:
-            done = study.count("scored", "failed")
+            done = current.state.evaluated(study.count)
             raise Interrupted(
-                f"interrupted after {done} of {config.iterations} evaluations; all of them are in "
+                f"interrupted after {done} of {config.iterations} networks; what was measured is in "
                 f"{config.out / FILE}: the same command with --resume goes on from there"
             ) from None
         finally:
-            workers.close()
-        summary.start_shrunk = start is not asked
+            current.close()
+        summary.settings = {key: value for key, value in fingerprint.items() if key != "space"}
+        summary.repaired = [name for name, genotype in asked.items() if limits.excess(limits.cost(genotype))]
+        files = {BEST: best}
+        files |= {f"{FRONT}/{found.key[:12]}.yaml": study.genotype(found.candidate) for found in summary.front}
         summary.seconds = study.seconds
-        summary.files = [str(config.out / name) for name in (FILE, BEST, SUMMARY)]
-    best.save(config.out / BEST)
+        summary.files = [str(config.out / name) for name in (FILE, *files, SUMMARY)]
+    if summary.front:
+        (config.out / FRONT).mkdir(exist_ok=True)
+    for name, genotype in files.items():
+        genotype.save(config.out / name)
     _write(config.out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
     return summary
 
 
-def _start(name: str, space: Space) -> Genotype:
-    """A start of the space, or a genotype file inside the space."""
-    if name not in space.starts and Path(name).is_file():
-        genotype = Genotype.load(name)
-        space.check(genotype, name)
-        return genotype
-    return space.start(name)
+class _Search:
+    """The parts of one search, put together."""
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        space: Space,
+        limits: Limits,
+        study: Study,
+        notify: Callable[[Progress], None],
+        scorer: Scorer,
+    ) -> None:
+        self.config, self.space, self.limits, self.study, self.notify = config, space, limits, study, notify
+        self.state = SearchState.model_validate(study.meta("state") or {})
+        objectives = config.objectives_of
+        bounds = [bound for bound in (limits.max_latency, limits.min_latency) if bound is not None]
+        self.latencies = tuple(
+            dict.fromkeys(
+                [*(m for o in objectives for m in o.latencies), *(latency_metric(bound.shape) for bound in bounds)]
+            )
+        )
+        self.metrics = tuple(dict.fromkeys(metric for objective in objectives for metric in objective.measured))
+        needed = (*self.metrics, *(metric for objective in objectives for metric in objective.latencies))
+        self.table = _table(study, tuple(dict.fromkeys(needed)))
+        self.executor = make_executor(scorer, config.workers, config.allowance, config.ray, config.gpus_per_worker)
+        self.measurer = Measurer(study, self.table, self.executor, self._report)
+        self.view = SearchView(
+            space=space,
+            limits=limits,
+            objectives=objectives,
+            table=self.table,
+            starts=tuple(range(self.state.first)),
+            repeats=config.repeats,
+            max_repeats=config.max_repeats,
+            study=study,
+            statistics=self.state.statistics,
+        )
+        plan = Plan(config.iterations, config.generation, config.asynchronous, self.executor.capacity, config.seed)
+        strategy = config.make_strategy(self.state.strategy)
+        self.engine = Engine(plan, self.view, strategy, study, self.measurer, self.state, self.metrics, self.latencies)
+        self.speed, self._reported = Speed(), -math.inf
+
+    def begin(self, asked: dict[str, Genotype]) -> None:
+        """Puts the starts, and what a warm start brings, into a study that has none."""
+        if self.study.count:
+            return
+        rows: list[NewCandidate] = []
+        for name, genotype in asked.items():
+            rng = Random(derived_seed(self.config.seed, "repair", name))
+            genotype = self.study.intern(self.space.repair(genotype, self.limits, rng))
+            if genotype.key not in {row.genotype.key for row in rows}:
+                cost = self.limits.cost(genotype)
+                rows.append(NewCandidate(len(rows), genotype, None, None, None, 0, cost.params, cost.macs, None))
+        repeats = self.config.max_repeats
+        evaluations = [NewEvaluation(row.id, 0, row.id, SEARCH, 0, repeats) for row in rows]
+        self.state.starts = self.state.first = len(rows)
+        warm = warm_candidates(self.config, self.study, self.space, self.limits, self.metrics, rows)
+        self.state.first += len(warm)
+        self.state.evaluations = len(evaluations)
+        self.view.starts = tuple(range(self.state.first))
+        self.study.admit([*rows, *(found.row for found in warm)], evaluations, self.state.model_dump(mode="json"))
+        for row in [*rows, *(found.row for found in warm)]:
+            self.table.add(row.id, row.params, row.macs)
+        for found in warm:
+            for repeat, measurements in found.measurements.items():
+                self.study.record(found.row.id, SEARCH, repeat, measurements)
+                for measurement in measurements:
+                    self.table.record(found.row.id, measurement.metric, SEARCH, repeat, measurement.value)
+            self.table.measured(found.row.id)
+
+    def finish(self) -> tuple[Genotype, Summary]:
+        """The competition of the leaders, and the last word."""
+        final = FinalEvaluation(self.config, self.view, self.study, self.measurer, self.state, self.metrics)
+        return final.run()
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self.executor.close()
+
+    def _report(self) -> None:
+        """Tells whoever watches how far the search is."""
+        now = time.monotonic()
+        if now - self._reported < REPORT_EVERY:
+            return
+        self._reported = now
+        state, statistics = self.state, self.state.statistics
+        done = state.evaluated(self.study.count)
+        scores = self.view.scores()
+        best = int(scores.argmax())
+        best_known, start = scores[best] > -math.inf, scores[: state.starts].max()
+        per_hour = self.speed.per_hour(done)
+        params, macs = self.table.cost(best)
+        self.notify(
+            Progress(
+                phase=self.measurer.phase,
+                done=done if self.measurer.phase == SEARCH else self.measurer.done,
+                total=self.config.iterations if self.measurer.phase == SEARCH else self.measurer.total,
+                best=float(scores[best]) if best_known else None,
+                best_params=params if best_known else None,
+                best_macs=macs if best_known else None,
+                start=float(start) if start > -math.inf else None,
+                duplicates=statistics.duplicates,
+                over_limits=statistics.over_limits,
+                too_slow=statistics.too_slow,
+                failed=self.study.failed,
+                per_hour=per_hour,
+                seconds_left=3600 * (self.config.iterations - done) / per_hour if per_hour else None,
+            )
+        )
+
+
+def _table(study: Study, metrics: tuple[str, ...]) -> Table:
+    """The columns of all that a study holds."""
+    table = Table(metrics)
+    for row in study.rows():
+        table.add(row.id, row.params, row.macs)
+        if row.refused is not None:
+            table.exclude(row.id)
+    table.load(study.all_measurements())
+    return table
+
+
+def _starts(config: SearchConfig, space: Space) -> dict[str, Genotype]:
+    """The networks to begin at, by name: starts of the space, or genotype files inside the space."""
+    found = {}
+    for name in config.start or space.starts:
+        if name not in space.starts and Path(name).is_file():
+            genotype = Genotype.load(name)
+            space.check(genotype, name)
+            found[name] = genotype
+        else:
+            found[name] = space.start(name)
+    if not found:
+        raise SpaceError(f"space {space.name!r} has no starts; give --start a genotype file")
+    return found
 
 
 def _open(config: SearchConfig, fingerprint: dict) -> Study:
     if config.resume:
-        return Study.resume(config.out, fingerprint)
+        return Study.resume(config.out, fingerprint, MAY_GROW)
     leftovers = [name for name in (BEST, SUMMARY) if (config.out / name).exists()]
     if leftovers and not config.force and not (config.out / FILE).exists():
         raise StudyError(f"{config.out / leftovers[0]} is there already; --force replaces it")
     study = Study.create(config.out, fingerprint, config.force)
-    for name in leftovers:  # of the study that was replaced
-        (config.out / name).unlink()
+    for path in [config.out / name for name in leftovers] + sorted((config.out / FRONT).glob("*.yaml")):
+        path.unlink()  # of the study that was replaced
     return study
-
-
-def _state(study: Study, config: SearchConfig, start: Genotype, limits: Limits) -> State:
-    """The stored state, or that of a search that begins."""
-    stored = study.meta("state")
-    if stored is not None:
-        return State(**stored)
-    state = State(random=list(Random(derived_seed(config.seed, "moves")).getstate()))
-    cost = limits.cost(start)
-    study.save(asdict(state), [Candidate(START, start, None, None, 0, cost.params, cost.macs)])
-    return state
 
 
 def _write(path: Path, text: str) -> None:

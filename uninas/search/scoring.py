@@ -1,4 +1,4 @@
-"""Scores of genotypes by a training-free proxy, each a pure function of (run seed, genotype, phase, repeat).
+"""Scores of genotypes by training-free proxies, each a pure function of (run seed, genotype, phase, repeat).
 
 All candidates see the same noise images in the same repeat, and what they have in common has the same initial weights
 (see `uninas.compiler.init`): the difference of two scores of a repeat then comes from what differs, and varies several
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,30 +20,27 @@ from torch import Tensor
 from .. import proxies
 from ..compiler import build
 from ..genotype import Genotype
-
-Phase = str
-"""What scores are for, as part of their seeds: "search", or "search G" for decisions of generation G; "leaders", the
-competition at the end; "fresh", the last word, on seeds that no decision has seen."""
+from .measurement import Measurement, State
 
 
-@dataclass(frozen=True)
-class Score:
-    """One score, or why there is none."""
+class Scorer(Protocol):
+    """What executors run: plain settings (a frozen dataclass of JSON values) and one function."""
 
-    seed: int
-    """Of the initial weights."""
-    value: float | None
-    failure: str | None
-    """`kind: what happened`, or None."""
-    seconds: float
+    def measure(self, genotype: Genotype, phase: str, repeat: int, metrics: Sequence[str]) -> list[Measurement]:
+        """One measurement for each metric, in order. Never raises for what a network does; the reason is in the state.
+
+        Args:
+            phase: what the scores are for, as part of their seeds: "search"; "leaders", the competition at the end;
+                "fresh", the last word, on seeds that no decision has seen.
+        """
+        ...
 
 
 @dataclass(frozen=True)
-class Scorer:
-    """How candidates are scored.
+class ProxyScorer:
+    """Scores by proxies at initialisation.
 
     Args:
-        proxy: a name of `uninas.proxies.available()`.
         size: height and width of the noise images.
         batch: number of noise images.
         classes: of the scored networks.
@@ -49,29 +48,34 @@ class Scorer:
         device: what computes, as torch calls it. Weights and images are drawn on the CPU, and so the same everywhere.
     """
 
-    proxy: str
     size: tuple[int, int]
     batch: int
     classes: int
     seed: int
     device: str = "cpu"
 
-    def score(self, genotype: Genotype, phase: Phase, repeat: int) -> Score:
-        """Builds the network with the repeat's weights and scores it on the repeat's images."""
+    def measure(self, genotype: Genotype, phase: str, repeat: int, metrics: Sequence[str]) -> list[Measurement]:
+        """Builds the network once, with the repeat's weights, and scores it by every proxy on the repeat's images."""
         seed = self.seed_of(phase, repeat)
         start = time.perf_counter()
         network = build(genotype, self.classes, seed=seed).to(self.device)
         images = self.images(phase, repeat).to(self.device)
-        found = proxies.score(network, [self.proxy], images, seed)[self.proxy]
-        return Score(seed, found.value, found.failure, time.perf_counter() - start)
+        building = (time.perf_counter() - start) / len(metrics)
+        found = proxies.score(network, metrics, images, seed)
+        return [_measurement(name, found[name], seed, building) for name in metrics]
 
-    def seed_of(self, phase: Phase, repeat: int) -> int:
+    def seed_of(self, phase: str, repeat: int) -> int:
         """Seed of the initial weights: what two networks share has the same weights in the same repeat."""
         return derived_seed(self.seed, phase, repeat, "weights")
 
-    def images(self, phase: Phase, repeat: int) -> Tensor:
+    def images(self, phase: str, repeat: int) -> Tensor:
         """B x 3 x H x W of standard normal noise, the same for all candidates."""
-        return _noise(self.batch, self.size, derived_seed(self.seed, phase, repeat, "images"))
+        return _noise(self.batch, tuple(self.size), derived_seed(self.seed, phase, repeat, "images"))
+
+
+def _measurement(metric: str, score: proxies.Score, seed: int, building: float) -> Measurement:
+    state = State.MEASURED if score.failure is None else State.FAILED
+    return Measurement(metric, score.value, state, score.failure, seed, score.seconds + building)
 
 
 @lru_cache(maxsize=32)

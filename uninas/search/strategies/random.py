@@ -1,30 +1,30 @@
-"""random: independent random walks from the start, the baseline that everything must beat."""
+"""random: networks drawn from scratch over the whole space, within the limits. What every strategy must beat."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
 
-from ..explore import START, Search
-from ..propose import Proposal, several
+from pydantic import BaseModel
+
+from .base import Result, Strategy, View, Wanted
+from .breeding import sample
 
 
-class RandomWalks:
-    """Each candidate is the end of a walk of its own, 1 to `steps` moves long; scores steer nothing."""
+class RandomState(BaseModel):
+    """Nothing to remember."""
 
-    def propose(self, search: Search, rng: Random) -> tuple[Proposal, int]:
-        length = rng.randint(1, search.config.steps)
-        return several(search, search.study.candidate(START).genotype, length, rng), START
 
-    def decide(self, search: Search, children: Sequence[int]) -> None:
-        search.score(dict.fromkeys(children, search.config.repeats), "search")
+class RandomSearch(Strategy):
+    """Scores steer nothing."""
 
-    def leaders(self, search: Search) -> list[int]:
-        """The highest by lead over the start less its standard error."""
-        counts = {number: len(values) for number, values in search.study.all_values("search").items()}
+    name = "random"
+    description = "draws every network from scratch: the baseline"
+    State = RandomState
 
-        def bound(number: int) -> tuple[float, int]:
-            lead, error = search.lead(number, START, counts[number], "search")
-            return lead - error, -number
+    def ask(self, view: View, rng: Random) -> list[Wanted]:
+        drafts = [sample(view, rng) for _ in range(view.room)]
+        return [Wanted(draft, view.repeats) for draft in drafts if draft is not None]
 
-        return sorted(counts.keys() - {START}, key=bound, reverse=True)[: search.config.leaders]
+    def tell(self, view: View, results: Sequence[Result]) -> None:
+        pass

@@ -2,8 +2,7 @@
 
 Scores are noisy, so neighbours are compared with the place the walk stands at repeat by repeat, on common weights and
 images. The best neighbour is scored again for as long as its lead is within the error, or has been seen only once; the
-neighbour that leads after that may be another one, which then has to prove itself too. Every generation is scored on
-seeds of its own: a walk that always saw the same ones would learn them by heart.
+neighbour that leads after that may be another one, which then has to prove itself too.
 """
 
 from __future__ import annotations
@@ -11,44 +10,107 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from random import Random
+from typing import Literal
 
-from ..explore import Search
-from ..propose import Proposal, several
+from pydantic import BaseModel, Field
 
-STRIDES = (1, 2, 4, 8)
-"""Moves that lead to a neighbour. One move changes the score less than the weights do; several often change it more."""
+from .base import Result, Strategy, StrategySettings, View, Wanted
+from .breeding import stride
 
 
-class Walk:
+class WalkSettings(StrategySettings):
+    """Settings of `walk`."""
+
+    strides: tuple[int, ...] = Field((1, 2, 4, 8), min_length=1)
+    """Moves that lead to a neighbour, drawn evenly. One changes a score less than other weights do."""
+    acceptance: Literal["better", "significant", "always"] = "better"
+    """Move on to the best of a generation if its mean is higher, higher by more than the error, or always."""
+    patience: int = Field(10, ge=1)
+    """Generations without a step after which the walk goes on from the best network that it has not left yet."""
+
+
+class WalkState(BaseModel):
+    """Where the walk stands."""
+
+    current: int | None = None
+    trail: list[int] = []
+    """The candidates that the walk moved on to, in order."""
+    children: list[int] = []
+    """The neighbours being looked at."""
+    repeats: dict[int, int] = {}
+    """Scores that each of them, and the place the walk stands at, was asked to have."""
+    contender: int | None = None
+    """The neighbour that has to prove itself."""
+    stuck: int = 0
+    """Generations since the last step."""
+    left: list[int] = []
+    """Places that the walk gave up."""
+
+
+class Walk(Strategy):
     """Greedy, and as careful as its scores are noisy."""
 
-    def propose(self, search: Search, rng: Random) -> tuple[Proposal, int]:
-        current = search.state.current
-        genotype = search.study.candidate(current).genotype
-        return several(search, genotype, rng.choice(STRIDES), rng), current
+    name = "walk"
+    description = "moves on to the best of a few neighbours, again and again"
+    asynchronous = False  # it decides on whole generations
+    Settings = WalkSettings
+    State = WalkState
+    settings: WalkSettings
+    state: WalkState
 
-    def decide(self, search: Search, children: Sequence[int]) -> None:
-        state, config = search.state, search.config
-        current, phase = state.current, f"search {state.generation}"
-        search.score(dict.fromkeys([*children, current], config.repeats), phase)
-        # How many scores of each are looked at. What a killed search had scored beyond is there, but not looked at.
-        used = dict.fromkeys([*children, current], config.repeats)
-        while True:
-            best = max(children, key=lambda number: search.lead(number, current, used[number], phase)[0])
-            lead, error = search.lead(best, current, used[best], phase)
-            # The best of several is chosen for being high, so its lead has to show again on a repeat of its own.
-            clear = (lead > error and used[best] > config.repeats) or lead < -error
-            if math.isinf(lead) or clear or used[best] >= config.max_repeats:
-                break
-            used[best] = min(2 * used[best], config.max_repeats)
-            used[current] = max(used[best], used[current])
-            search.score({best: used[best], current: used[current]}, phase)
-        search.observe(phase, used, current)
-        needed = {"always": -math.inf, "better": 0.0, "significant": error}[config.acceptance]
+    def ask(self, view: View, rng: Random) -> list[Wanted]:
+        state = self.state
+        if state.current is None:
+            state.current = max(view.starts, key=view.score)
+        if state.contender is not None:
+            pair = (state.contender, state.current)
+            return [Wanted(candidate, state.repeats[candidate]) for candidate in pair]
+        if state.stuck >= self.settings.patience:
+            self._go_back(view)
+        for _ in range(view.table.count):  # a dead end here is not one everywhere
+            lengths = [rng.choice(self.settings.strides) for _ in range(view.room)]
+            drafts = [stride(view, state.current, length, rng) for length in lengths]
+            found = [Wanted(draft, view.repeats) for draft in drafts if draft is not None]
+            if found or not self._go_back(view):
+                return found
+        return []
+
+    def _go_back(self, view: View) -> bool:
+        """Goes on from the best network that has not been left; False when there is none."""
+        state = self.state
+        state.left.append(state.current)  # type: ignore[arg-type]
+        scores = view.scores()
+        scores[state.left] = -math.inf
+        best = int(scores.argmax())
+        if math.isinf(scores[best]):
+            return False
+        state.current, state.stuck = best, 0
+        return True
+
+    def tell(self, view: View, results: Sequence[Result]) -> None:
+        state = self.state
+        current = state.current
+        if current is None:
+            return
+        if state.contender is None:
+            state.children = [result.candidate for result in results]
+            known = max(view.table.repeats(current), view.repeats)
+            state.repeats = {**dict.fromkeys(state.children, view.repeats), current: known}
+        if not state.children:
+            return
+        best = max(state.children, key=lambda child: (view.lead(child, current)[0], -child))
+        lead, error = view.lead(best, current)
+        # The best of several is chosen for being high, so its lead has to show again on a repeat of its own.
+        clear = (lead > error and state.repeats[best] > view.repeats) or lead < -error
+        if not math.isinf(lead) and not clear and state.repeats[best] < view.max_repeats:
+            state.repeats[best] = min(2 * state.repeats[best], view.max_repeats)
+            state.repeats[current] = max(state.repeats[best], state.repeats[current])
+            state.contender = best
+            return
+        needed = {"always": -math.inf, "better": 0.0, "significant": error}[self.settings.acceptance]
         if lead > needed:
-            state.current = best
+            state.current, state.stuck = best, 0
             state.trail.append(best)
-            state.accepted += 1
-
-    def leaders(self, search: Search) -> list[int]:
-        return search.state.trail[: -search.config.leaders - 1 : -1]
+        else:
+            state.stuck += 1
+        state.contender, state.children, state.repeats = None, [], {}

@@ -1,0 +1,378 @@
+"""Searches from settings to files: the same seed gives the same study, whatever kills it in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import uninas
+from uninas.errors import ProxyError, SpaceError, StudyError
+from uninas.genotype import Genotype
+from uninas.search import Interrupted, Study, Summary, search
+from uninas.search.study import FILE
+
+from .fakes import HashScorer
+
+TESTS = Path(__file__).parents[1]
+WALL_CLOCK = {"seconds", "files", "settings"}
+STRATEGIES = ["walk", "evolution", "random", "pareto"]
+
+
+def options(strategy: str) -> dict:
+    """Settings under which each strategy does all that it can within a few evaluations."""
+    if strategy == "pareto":
+        several = {"objectives": "naswot,-params", "strategy_settings": {"population": 4}}
+        return {"strategy": strategy, **several}
+    settings = {"evolution": {"population": 4, "tournament": 2}, "walk": {"strides": [1, 2]}, "random": {}}[strategy]
+    return {"strategy": strategy, "strategy_settings": settings}
+
+
+def contents(folder) -> dict:
+    """All that a study holds, but times."""
+    study = Study.open(folder)
+    candidates = [{key: value for key, value in vars(row).items() if key != "seconds"} for row in study.candidates()]
+    scores = [
+        (s.candidate, s.metric, s.phase, s.repeat, s.value, s.state, s.seed)
+        for phase in ("search", "leaders", "fresh")
+        for s in study.scores(phase)
+    ]
+    state = study.meta("state")
+    study.close()
+    return {"candidates": candidates, "scores": sorted(scores, key=str), "state": state}
+
+
+def essence(summary: Summary) -> dict:
+    return summary.model_dump(exclude=WALL_CLOCK)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_same_seed_same_study(config, tmp_path, strategy):
+    first = search(config(**options(strategy), iterations=12, out=tmp_path / "a"), scorer=HashScorer(failing=0.1))
+    again = search(config(**options(strategy), iterations=12, out=tmp_path / "b"), scorer=HashScorer(failing=0.1))
+    assert essence(first) == essence(again)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert first.evaluated == 12
+    other = search(config(**options(strategy), iterations=12, out=tmp_path / "c", seed=1), scorer=HashScorer())
+    assert other.best.key != first.best.key or other.leaders != first.leaders
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_real_scores_and_files(config, strategy):
+    settings = config(**options(strategy), max_params="300K", min_params=0)
+    summary = search(settings)
+    best = Genotype.load(settings.out / "best.yaml")
+    assert best.key == summary.best.key
+    assert json.loads((settings.out / "summary.json").read_text())["best"]["key"] == best.key
+    assert uninas.cost(best).params == summary.best.params <= 300_000
+    assert summary.settings["versions"]["uninas"] == uninas.__version__
+    assert summary.limits["max_params"] == 300_000
+    study = Study.open(settings.out)
+    for row in study.candidates():
+        genotype = study.genotype(row.id)
+        assert (genotype.key, uninas.cost(genotype).params) == (row.key, row.params)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_two_workers_change_nothing(config, tmp_path, strategy):
+    one = search(config(**options(strategy), iterations=10, out=tmp_path / "one"), scorer=HashScorer(failing=0.1))
+    two = search(
+        config(**options(strategy), iterations=10, out=tmp_path / "two", workers=2), scorer=HashScorer(failing=0.1)
+    )
+    assert essence(one) == essence(two)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("after", [1, 7, 15])
+def test_interrupted_and_resumed(config, tmp_path, monkeypatch, strategy, after):
+    """As by Ctrl-C, after some scores."""
+    whole = search(config(**options(strategy), iterations=12, out=tmp_path / "whole"), scorer=HashScorer(failing=0.1))
+    settings = config(**options(strategy), iterations=12)
+    calls = 0
+    measure = HashScorer.measure
+
+    def interrupted(self, *task):
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise KeyboardInterrupt
+        return measure(self, *task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HashScorer, "measure", interrupted)
+        with pytest.raises(Interrupted, match=r"of 12 networks.*--resume"):
+            search(settings, scorer=HashScorer(failing=0.1))
+    assert not (settings.out / "summary.json").exists()
+    resumed = search(config(**options(strategy), iterations=12, resume=True), scorer=HashScorer(failing=0.1))
+    assert essence(resumed) == essence(whole)
+    assert contents(settings.out) == contents(tmp_path / "whole")
+
+
+RUN = """
+import sys; sys.path.insert(0, sys.argv[2])
+from uninas.search import *; from search.fakes import HashScorer
+search(SearchConfig.model_validate_json(sys.argv[1]), scorer=HashScorer(failing=.1, seconds=.01))
+"""
+
+
+def start_search(settings) -> subprocess.Popen:
+    """The search in a process group of its own, with all its workers."""
+    command = [sys.executable, "-W", "ignore", "-c", RUN, settings.model_dump_json(), str(TESTS)]
+    return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
+
+
+def wait_for_scores(folder: Path, count: int, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+        if not (folder / FILE).exists():
+            continue
+        try:
+            db = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True)
+            if db.execute("SELECT count(*) FROM measurements").fetchone()[0] >= count:
+                return
+        except sqlite3.OperationalError:  # not there yet, or being written
+            continue
+        finally:
+            db.close()
+    if process.poll() not in (None, 0):
+        raise RuntimeError(process.stderr.read().decode())  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("strategy", ["walk", "evolution"])
+def test_killed_and_resumed(config, tmp_path, strategy, workers):
+    """kill -9 of the whole process group; benchmarks/kill_matrix.py does it at many moments."""
+    scorer = HashScorer(failing=0.1, seconds=0.01)
+    whole = search(config(**options(strategy), iterations=12, out=tmp_path / "whole"), scorer=scorer)
+    settings = config(**options(strategy), iterations=12, workers=workers)
+    process = start_search(settings)
+    wait_for_scores(settings.out, 6, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    resumed = search(config(**options(strategy), iterations=12, resume=True), scorer=scorer)
+    assert essence(resumed) == essence(whole)
+    assert contents(settings.out) == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("phase", ["search", "leaders", "fresh"])
+@pytest.mark.parametrize("repeat", [0, 1])
+def test_any_measurement_may_be_missing(config, tmp_path, phase, repeat):
+    """As after a kill with two workers: a later repeat is there, an earlier one is not."""
+    first = search(config(iterations=9), scorer=HashScorer())
+    db = sqlite3.connect(tmp_path / "run" / FILE)
+    with db:
+        where = "phase = ? AND repeat = ? AND candidate = (SELECT min(candidate) FROM measurements WHERE phase = ?)"
+        deleted = db.execute(f"DELETE FROM measurements WHERE {where}", ((code := phase_code(db, phase)), repeat, code))
+        assert deleted.rowcount >= 1
+    db.close()
+    again = search(config(iterations=9, resume=True), scorer=HashScorer())
+    if phase == "search":
+        return  # it is told already: resuming must not fail, and the mean is that of what is there
+    assert essence(again) == essence(first)
+
+
+def phase_code(db, phase: str):
+    """How the table `measurements` writes a phase."""
+    (kind,) = db.execute("SELECT typeof(phase) FROM measurements LIMIT 1").fetchone()
+    if kind == "text":
+        return phase
+    return db.execute("SELECT id FROM phases WHERE name = ?", (phase,)).fetchone()[0]
+
+
+def test_a_failure_at_the_end_changes_nothing_of_the_search(config, tmp_path, monkeypatch):
+    """What fails on fresh seeds was, and stays, scored in the search."""
+    measure = HashScorer.measure
+
+    def fails_late(self, genotype, phase, repeat, metrics):
+        from dataclasses import replace
+
+        found = measure(self, genotype, phase, repeat, metrics)
+        if phase == "leaders" and repeat == 1:
+            from uninas.search.measurement import State
+
+            return [replace(m, value=None, state=State.FAILED, reason="not finite: made up") for m in found]
+        return found
+
+    monkeypatch.setattr(HashScorer, "measure", fails_late)
+    summary = search(config(iterations=9), scorer=HashScorer())
+    assert summary.failed == 0
+    assert summary.best.search_score is not None
+    assert all(leader.score is None for leader in summary.leaders)
+
+
+def test_a_search_goes_on_with_more_iterations(config, tmp_path):
+    first = search(config(iterations=6), scorer=HashScorer())
+    more = search(config(iterations=12, resume=True), scorer=HashScorer())
+    assert (first.evaluated, more.evaluated) == (6, 12)
+    assert more.leaders[0].score is not None
+    whole = search(config(iterations=12, out=tmp_path / "whole"), scorer=HashScorer())
+    keys = [row.key for row in Study.open(tmp_path / "run").candidates() if row.move != "tidy"]
+    assert keys == [row.key for row in Study.open(tmp_path / "whole").candidates() if row.move != "tidy"]
+    assert essence(more) == essence(whole)
+
+
+def test_resuming_a_finished_study_repeats_its_summary(config):
+    first = search(config(), scorer=HashScorer())
+    again = search(config(resume=True), scorer=HashScorer())
+    assert essence(first) == essence(again)
+
+
+def test_what_decides_the_result_may_not_change(config, monkeypatch):
+    search(config(), scorer=HashScorer())
+    with pytest.raises(StudyError, match=r"seed: 0 in the study, 5 now"):
+        search(config(resume=True, seed=5), scorer=HashScorer())
+    with pytest.raises(StudyError, match=r"strategy_settings.strides"):
+        search(config(resume=True, strategy_settings={"strides": [3]}), scorer=HashScorer())
+    search(config(resume=True, workers=2, timeout=60), scorer=HashScorer())  # how, not what
+    monkeypatch.setattr("uninas.search.config.__version__", "99.0")
+    with pytest.raises(StudyError, match=rf"versions.uninas: '{uninas.__version__}' in the study, '99.0' now"):
+        search(config(resume=True), scorer=HashScorer())
+
+
+def test_a_changed_space_file_is_refused(config, space_file, tmp_path):
+    space = tmp_path / "space.yaml"
+    space.write_text(space_file.read_text())
+    search(config(space=str(space)), scorer=HashScorer())
+    space.write_text(space_file.read_text().replace("expansion: 8", "expansion: 6"))
+    with pytest.raises(StudyError, match=r"space\..*expansion: 8.* in the study, 6"):
+        search(config(space=str(space), resume=True), scorer=HashScorer())
+
+
+def test_nothing_is_overwritten_without_force(config):
+    settings = config()
+    search(settings, scorer=HashScorer())
+    before = contents(settings.out)
+    with pytest.raises(StudyError, match=r"there is a study already; --resume continues it, --force replaces it"):
+        search(config(seed=1), scorer=HashScorer())
+    assert contents(settings.out) == before
+    search(config(seed=1, force=True), scorer=HashScorer())
+    assert contents(settings.out) != before
+
+
+def test_results_without_a_study_are_not_overwritten(config):
+    settings = config()
+    settings.out.mkdir()
+    (settings.out / "best.yaml").write_text("mine")
+    with pytest.raises(StudyError, match=r"best.yaml is there already; --force"):
+        search(settings, scorer=HashScorer())
+    assert (settings.out / "best.yaml").read_text() == "mine"
+
+
+def test_several_starts_and_a_file_among_them(config, tmp_path, coatnet):
+    path = tmp_path / "mine.yaml"
+    coatnet.save(path)
+    summary = search(config(start=f"resnet,{path},coatnet", iterations=3), scorer=HashScorer())
+    assert summary.at_the_beginning == 2  # the file is the start coatnet
+    everything = search(config(start=(), iterations=3, out=tmp_path / "all"), scorer=HashScorer())
+    assert everything.at_the_beginning == 3
+
+
+def test_starts_are_brought_into_the_limits(config, coatnet):
+    params = uninas.cost(coatnet).params
+    settings = config(max_params=round(0.8 * params), min_params=round(0.7 * params))
+    summary = search(settings, scorer=HashScorer())
+    assert summary.repaired == ["coatnet"]
+    assert 0.7 * params <= summary.start.params <= 0.8 * params
+
+
+def test_starts_that_cannot_be_scored_are_an_error(config):
+    with pytest.raises(StudyError, match="no start can be scored by naswot: not finite: made up"):
+        search(config(), scorer=HashScorer(failing=1.0))
+
+
+def test_a_dead_end_is_not_the_end(config, tmp_path):
+    """A space whose only moves are exhausted soon: the walk goes on elsewhere, and then says why it stops."""
+    import yaml
+
+    from .conftest import tiny_space
+
+    path = tmp_path / "narrow.yaml"
+    path.write_text(yaml.safe_dump(tiny_space(moves={"change_heads": 1.0}, attempts=50)))
+    summary = search(config(space=str(path), iterations=200, generation=2), scorer=HashScorer())
+    assert summary.stopped is not None and "nothing" in summary.stopped
+    assert 2 < summary.evaluated < 200
+    assert uninas.Genotype.load(tmp_path / "run" / "best.yaml").key == summary.best.key
+
+
+def test_aggregates_guide_a_search(config):
+    summary = search(config(proxy="uninas_agg", iterations=4))
+    assert [member.metric for member in summary.members][:2] == ["params", "macs"]
+    assert summary.best.score is not None and summary.best.score <= 0
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random", "pareto"])
+def test_asynchronous_searches_finish_and_resume(config, tmp_path, strategy):
+    scorer = HashScorer(failing=0.1, seconds=0.01)
+    settings = config(**options(strategy), iterations=12, asynchronous=True, workers=2)
+    process = start_search(settings)
+    wait_for_scores(settings.out, 6, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    resumed = search(
+        config(**options(strategy), iterations=12, asynchronous=True, workers=2, resume=True), scorer=scorer
+    )
+    assert resumed.evaluated == 12
+    state = Study.open(settings.out)
+    db = sqlite3.connect(settings.out / FILE)
+    told = [row[0] for row in db.execute("SELECT told FROM evaluations ORDER BY told")]
+    db.close()
+    assert None not in told and sorted(told) == list(range(min(told), min(told) + len(told)))
+    state.close()
+
+
+def test_settings_that_contradict_each_other(config):
+    for changes, words in (
+        ({"asynchronous": True}, "walk decides on whole generations"),
+        ({"objectives": "naswot,-params"}, "use --strategy pareto"),
+        ({"max_repeats": 1, "repeats": 2}, "max_repeats: 1 is below repeats = 2"),
+        ({"strategy_settings": {"population": 3}}, "strategy_settings: population: unknown key"),
+        ({"strategy": "wlak"}, "did you mean 'walk'"),
+        ({"gpus_per_worker": 1}, "is for --ray"),
+        ({"resume": True, "force": True}, "exclude each other"),
+        ({"timeout": "soon"}, "not a time"),
+    ):
+        with pytest.raises(StudyError, match=words):
+            config(**changes)
+    with pytest.raises(ProxyError, match="did you mean 'vkdnw'"):
+        config(proxy="vkdwn")
+    with pytest.raises(SpaceError, match="no network can meet both"):
+        config(max_params="1M", min_params="2M")
+
+
+def test_unknown_starts_leave_nothing_behind(config):
+    with pytest.raises(SpaceError, match="no start 'nope'"):
+        search(config(start="nope"), scorer=HashScorer())
+    assert not config().out.exists()
+
+
+def test_a_warm_start_takes_scores_over(config, tmp_path):
+    first = search(config(iterations=8, out=tmp_path / "a"), scorer=HashScorer())
+    warm = search(config(iterations=4, out=tmp_path / "b", warm_start=tmp_path / "a", seed=7), scorer=HashScorer())
+    assert warm.evaluated == 4
+    assert warm.at_the_beginning >= 1 + first.evaluated
+    rows = Study.open(tmp_path / "b").candidates()
+    assert sum(row.origin is not None for row in rows if row.move != "tidy") == warm.at_the_beginning - 1
+    with pytest.raises(StudyError, match="scored with proxy_size = 32"):
+        search(config(iterations=4, out=tmp_path / "c", warm_start=tmp_path / "a", proxy_size=48), scorer=HashScorer())
+
+
+def test_a_size_band_where_only_the_most_is_given(config, space_file):
+    from uninas.search import Space
+
+    space = Space.load(space_file)
+    assert space.size_band == 0.85
+    assert config(max_params="200K").limits_in(space).min_params == 170_000
+    assert config(max_params="200K", min_params=0).limits_in(space).given == {"max_params": 200_000}
+    assert config(max_macs="10M").limits_in(space).min_macs == 8_500_000
+    assert config(max_params="200K", max_macs="10M").limits_in(space).min_macs is None
+    pareto = config(**options("pareto"), max_params="200K")
+    assert pareto.limits_in(space).given == {"max_params": 200_000}

@@ -1,0 +1,157 @@
+"""Commands on one network: `show`, `cost`, `score`, `validate`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from ..device import usable
+from ..errors import GenotypeError
+from ..genotype import Genotype, cost
+from ..proxies import split_names
+from ..search.config import SearchConfig
+from ..units import format_count, parse_size
+from .common import (
+    Device,
+    GenotypeArgument,
+    InputSize,
+    JsonOption,
+    Threads,
+    err,
+    option,
+    out,
+    print_json,
+    read_genotype,
+    usage,
+)
+
+
+def _default(name: str) -> Any:
+    """The default of a search setting."""
+    return SearchConfig.model_fields[name].default
+
+
+_DEFAULT_SIZE = str(_default("proxy_size"))
+
+
+def show(
+    genotype: GenotypeArgument,
+    input_size: InputSize = "224",
+    num_classes: Annotated[int, typer.Option(min=0, help="Classes of the head.")] = 1000,
+    code: Annotated[bool, typer.Option("--code", help="Print the compiled code of each distinct graph.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows a network block by block: its graphs, output sizes, parameters and MACs."""
+    from ..report.text import describe, graph_codes, in_words, letters
+
+    found = read_genotype(genotype)
+    rows = describe(found, input_size, num_classes)
+    if as_json:
+        print_json({"key": found.key, "name": found.name, "rows": [row._asdict() for row in rows]})
+        return
+    for letter, sub in letters(found).values():
+        out.print(f"{letter}  {in_words(sub)}", markup=False, highlight=False)
+    height, width = input_size
+    table = Table(title=str(found), caption=f"key {found.key[:16]}, input {height} x {width}", title_justify="left")
+    table.add_column("part", no_wrap=True)
+    table.add_column("sub-blocks")
+    for name in ("output", "params", "MACs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(escape(row.part), row.what, row.output, format_count(row.params), format_count(row.macs))
+    out.print(table)
+    if code:
+        for title, text in graph_codes(found):
+            out.rule(title)
+            out.print(text, markup=False, highlight=False)
+
+
+def cost_command(
+    genotype: GenotypeArgument,
+    input_size: InputSize = "224",
+    num_classes: Annotated[int, typer.Option(min=0, help="Classes of the head; 0 counts the backbone.")] = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """Counts parameters and multiply-adds, exactly, without building the network. (FLOPs = 2 x MACs.)"""
+    found = read_genotype(genotype)
+    result = cost(found, input_size, num_classes)
+    if as_json:
+        print_json(
+            {"key": found.key, "params": result.params, "macs": result.macs, "input_size": list(result.input_size)}
+        )
+        return
+    height, width = result.input_size
+    typer.echo(f"parameters  {result.params:>15,}  ({format_count(result.params)})")
+    typer.echo(f"MACs        {result.macs:>15,}  ({format_count(result.macs)}) at {height} x {width}, one image")
+
+
+def score(
+    genotype: GenotypeArgument,
+    proxy: Annotated[str, typer.Option(help="Names of proxies, separated by commas.")] = "vkdnw",
+    size: Annotated[
+        Any, typer.Option(parser=option(parse_size), metavar="SIZE", help="Side of the noise images.")
+    ] = _DEFAULT_SIZE,
+    batch: Annotated[int, typer.Option(min=1, help="Noise images.")] = _default("proxy_batch"),
+    classes: Annotated[int, typer.Option(min=2, help="Classes of the scored network.")] = _default("proxy_classes"),
+    repeats: Annotated[int, typer.Option(min=1, help="Initialisations; 2 or more give a standard error.")] = 3,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same scores.")] = 0,
+    device: Device = "cpu",
+    threads: Threads = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Scores a network at initialisation with training-free proxies, on noise."""
+    import torch
+
+    from ..report.scores import score_table
+
+    torch.set_num_threads(threads)
+    found = read_genotype(genotype)
+    names = split_names(proxy)
+    rows = usage(lambda: score_table(found, names, size, batch, classes, repeats, seed, usable(device)))
+    if as_json:
+        print_json({"key": found.key, "scores": rows})
+        return
+    for name, row in rows.items():
+        mean, error = row["mean"], row["standard_error"]
+        value = f"{mean:.6g}" if mean is not None else f"no score ({row['failure']})"
+        spread = f" +- {error:.2g} over {repeats} initialisations" if error is not None else ""
+        typer.echo(f"{name:20} {value}{spread}, {row['seconds']:.2f} s")
+
+
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="GENOTYPE...", help="Files, or names of known networks.")],
+    build: Annotated[bool, typer.Option("--build", help="Also build, run one image, and compare the counts.")] = False,
+) -> None:
+    """Checks genotype files; prints the key of each valid one, and exactly what is wrong with the others."""
+    failed = 0
+    for text in files:
+        try:
+            found = read_genotype(text)
+            if build:
+                _check_build(found, text)
+        except GenotypeError as error:
+            failed += 1
+            err.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            typer.echo(f"{text}: valid, key {found.key}")
+    if failed:
+        raise typer.Exit(2)
+
+
+def _check_build(genotype: Genotype, text: str) -> None:
+    """Builds, runs one image of a small size that is not square, and compares parameters with the declared count."""
+    import torch
+
+    from ..compiler import build
+
+    network = build(genotype, num_classes=10).eval()
+    declared, real = cost(genotype, num_classes=10).params, sum(p.numel() for p in network.parameters())
+    if declared != real:
+        raise GenotypeError(f"declares {declared} parameters, but the network has {real}; please report this", text)
+    with torch.inference_mode():
+        logits = network(torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0)))
+    if not bool(logits.isfinite().all()):
+        raise GenotypeError("gives logits that are not finite", text)

@@ -1,0 +1,62 @@
+"""`uninas search`: a network within limits, guided by training-free scores."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import StudyError
+from ..report.progress import SearchLog, summary_lines
+from ..search.config import SearchConfig, problems
+from .common import JsonOption, err, usage
+from .settings import with_options
+
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the study; default: runs/DATE-TIME.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting of the strategy, such as population=64."),
+]
+
+
+@with_options(SearchConfig, skip=("out", "strategy_settings"))
+def search(settings: dict[str, Any], out: Out = None, set: Set = None, as_json: JsonOption = False) -> None:
+    """Searches a backbone: walks a space of networks, guided by training-free scores, within limits on cost.
+
+    Writes study.sqlite (every candidate), best.yaml (the network found) and summary.json in --out. The best network's
+    score is measured anew, on seeds that the search never used. Kill it at any moment: --resume goes on.
+    """
+    from ..search.run import search as run_search
+
+    settings["out"] = out or Path("runs", time.strftime("%Y-%m-%d-%H%M%S"))
+    config = usage(lambda: _parse({**settings, "strategy_settings": _pairs(set or [])}))
+    with SearchLog(err) as log:
+        summary = run_search(config, log.update)
+    if as_json:
+        typer.echo(summary.model_dump_json(indent=1))
+        return
+    for line in summary_lines(summary):
+        typer.echo(line)
+
+
+def _parse(settings: dict[str, Any]) -> SearchConfig:
+    """Settings whose faults are named as options."""
+    try:
+        return SearchConfig.parse(settings)
+    except StudyError as error:
+        raise StudyError(problems(error)) from None
+
+
+def _pairs(texts: list[str]) -> dict[str, Any]:
+    """`population=64` as data; values are read as YAML."""
+    import yaml
+
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise StudyError(f"--set {text}: write KEY=VALUE, such as population=64")
+        found[key.strip()] = yaml.safe_load(value)
+    return found
