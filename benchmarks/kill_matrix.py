@@ -25,10 +25,11 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from search.conftest import tiny_space  # noqa: E402
-from search.fakes import HashScorer  # noqa: E402
-from search.test_run import contents, essence, options  # noqa: E402
-from uninas.search import SearchConfig, Summary, search  # noqa: E402
+from search.conftest import tiny_space  # noqa: E402  # pyright: ignore[reportMissingImports]
+from search.fakes import HashScorer  # noqa: E402  # pyright: ignore[reportMissingImports]
+from search.test_run import contents, essence, options  # noqa: E402  # pyright: ignore[reportMissingImports]
+
+from uninas.search import SearchConfig, Summary, search  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 RUN = """
 import sys; sys.path.insert(0, sys.argv[2])

@@ -1,4 +1,4 @@
-"""Noise of the search's score: how far apart seeds of one network lie, against how far apart networks lie.
+"""Noise of VKDNW as a score: how far apart seeds of one network lie, against how far apart networks lie.
 
     python benchmarks/score_noise.py                 # 20 networks of a walk from CoAtNet, a table row a setting
 
@@ -18,12 +18,14 @@ import time
 
 from uninas.genotype import Genotype
 from uninas.search import Limits, Space
-from uninas.search.executors import Task, executor, one_thread
-from uninas.search.scoring import Scorer
+from uninas.search.executors import Task, make_executor
+from uninas.search.scoring import ProxyScorer
+from uninas.search.threads import torch_threads
 
 SETTINGS = ((8, 32), (8, 48), (8, 64), (16, 32), (16, 48), (16, 64), (32, 32))
 """(batch, side of the image)"""
 BUDGET = 4.0
+METRIC = "vkdnw"
 
 
 def walk(space: Space, start: str, count: int, moves: int, max_params: str, seed: int) -> list[Genotype]:
@@ -37,12 +39,14 @@ def walk(space: Space, start: str, count: int, moves: int, max_params: str, seed
     return found
 
 
-def measure(networks: list[Genotype], scorer: Scorer, seeds: int, workers: int) -> tuple[float, float, float, int]:
+def measure(networks: list[Genotype], scorer: ProxyScorer, seeds: int, workers: int) -> tuple[float, float, float, int]:
     """(deviation between seeds, between networks, seconds of a score, failures)."""
     seconds = statistics.median(processor_seconds(scorer, genotype) for genotype in networks[:5])
-    tasks = [Task(genotype, "search", repeat) for genotype in networks for repeat in range(seeds)]
-    pool = executor(scorer, workers)
-    scores = [score for _, score in sorted(pool.run(tasks), key=lambda found: found[0])]
+    pool = make_executor(scorer, workers)
+    for i, genotype in enumerate(networks):
+        for repeat in range(seeds):
+            pool.submit(Task(i * seeds + repeat, genotype, "search", repeat, (METRIC,)))
+    scores = [found[0] for _, found in sorted(pool.results(), key=lambda result: result[0])]
     pool.close()
     groups = [[s.value for s in scores[i : i + seeds]] for i in range(0, len(scores), seeds)]
     complete = [[value for value in group if value is not None] for group in groups if None not in group]
@@ -51,11 +55,11 @@ def measure(networks: list[Genotype], scorer: Scorer, seeds: int, workers: int) 
     return within**0.5, max(between, 0.0) ** 0.5, seconds, len(groups) - len(complete)
 
 
-def processor_seconds(scorer: Scorer, genotype: Genotype) -> float:
+def processor_seconds(scorer: ProxyScorer, genotype: Genotype) -> float:
     """Of one score in this process; other work on the machine does not count."""
-    with one_thread():
+    with torch_threads(1):
         start = time.process_time()
-        scorer.score(genotype, "fresh", 0)
+        scorer.measure(genotype, "fresh", 0, (METRIC,))
         return time.process_time() - start
 
 
@@ -77,7 +81,7 @@ def main() -> None:
     print("batch size   seeds networks  R(1)  R(2)  R(4)      s R in 4 s")
     settings = [tuple(map(int, text.split("x"))) for text in arguments.settings or ()] or SETTINGS
     for batch, side in settings:
-        scorer = Scorer("vkdnw", (side, side), batch, 10, arguments.seed)
+        scorer = ProxyScorer((side, side), batch, 10, arguments.seed)
         within, between, seconds, failed = measure(networks, scorer, arguments.seeds, arguments.workers)
 
         def reliability(repeats: float, noise: float = within, signal: float = between) -> float:

@@ -80,7 +80,8 @@ def test_a_search_on_a_gpu_resumes_there_and_nowhere_else(tmp_path):
     start, out = tmp_path / "start.yaml", tmp_path / "run"
     uninas.blocks.network("coatnet", **SMALL).save(start)
     settings = ["--max-params", "300K", "--start", str(start), "--out", str(out), "--iterations", "8"]
-    settings += ["--proxy-size", "32", "--proxy-batch", "4", "--input-size", "64", "--threads", "2", "--json"]
+    settings += ["--proxy", "vkdnw", "--proxy-size", "32", "--proxy-batch", "4", "--input-size", "64"]
+    settings += ["--workers", "2", "--json"]
 
     def run(*more: str) -> subprocess.CompletedProcess:
         command = [sys.executable, str(ROOT / "tools" / "search.py"), *settings, *more]

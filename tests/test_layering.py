@@ -28,7 +28,7 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 TOP = RANK["engine"]
 
-CORE = {"torch", "networkx", "yaml", "numpy", "pydantic", "typer", "rich", "psutil"}
+CORE = {"torch", "networkx", "yaml", "numpy", "pydantic", "typer", "rich", "psutil", "moocore"}
 """What the core may import when it is itself imported: dependencies that every installation has. (timm is one too, but
 takes longer to import than torch: functions that need it import it.)"""
 

@@ -76,7 +76,18 @@ def demo(
     python, cli = sys.executable, Path(sys.executable).with_name("uninas")
 
     study = folder / "search"
-    limits = ("--max-params", "1M", "--iterations", "20", "--input-size", "32", "--proxy-size", "32")
+    limits = (
+        "--max-params",
+        "1M",
+        "--min-params",
+        "0",
+        "--iterations",
+        "20",
+        "--input-size",
+        "32",
+        "--proxy-size",
+        "32",
+    )
     show.step("Search", study / "best.yaml", cli, "search", "--start", start, *limits, "--out", study, "--force")
     best = study / "best.yaml"
 

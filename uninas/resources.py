@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from . import yaml_files
 from .errors import ResourceError, UninasError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -60,18 +59,6 @@ def available(kind: str) -> dict[str, Path]:
         if found:
             return found
     return {}
-
-
-def read(path: Path, model: type[Model], error: type[UninasError]) -> Model:
-    """A YAML or JSON file as a pydantic model; whatever is wrong raises `error` with the file and the exact place."""
-    try:
-        data = yaml_files.read(path)
-    except ResourceError as problem:
-        raise error(f"{path}: {problem}") from None
-    try:
-        return parse(data, model, error)
-    except UninasError as problem:
-        raise error(f"{path}: {problem}") from None
 
 
 def parse(data: Any, model: type[Model], error: type[UninasError]) -> Model:

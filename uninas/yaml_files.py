@@ -1,7 +1,7 @@
 """YAML and JSON as all files of uninas are read and written: genotypes, spaces, protocols.
 
-Stricter than YAML in one way, and friendlier in another: a key that is written twice in a mapping is an error (the first
-would be lost without a word), and 1e-6 is a number (YAML 1.1 takes it for text unless it is written 1.0e-6).
+Stricter than YAML in one way, and friendlier in another: a key that is written twice in a mapping is an error (the
+first would be lost without a word), and 1e-6 is a number (YAML 1.1 takes it for text unless it is written 1.0e-6).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from uninas.search.measurement import Measurement, State
 
 @dataclass(frozen=True)
 class HashScorer:
-    """A value for the network plus noise for the seed; some networks fail, by a share of keys.
+    """A value for the network plus noise for the seed; some networks fail, by a share of keys. Latency: below 20 ms.
 
     Args:
         noise: standard deviation of the noise; that of the values is 1.
@@ -42,7 +42,9 @@ class HashScorer:
                 random.Random(f"{genotype.key}/{metric}"),
                 random.Random(f"{genotype.key}{metric}{phase}{repeat}"),
             )
-            if network.random() < self.failing:
+            if metric.startswith("latency"):
+                found.append(Measurement(metric, 0.02 * network.random(), State.MEASURED, None, repeat, 0.0))
+            elif network.random() < self.failing:
                 found.append(Measurement(metric, None, State.FAILED, "not finite: made up", repeat, 0.0))
             else:
                 value = network.gauss(0, 1) + seed.gauss(0, self.noise)

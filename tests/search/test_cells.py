@@ -92,9 +92,15 @@ def test_other_cells():
         ({"limits": {"max_param": 3}}, r"^limits.max_param: unknown key; did you mean 'max_params'"),
         ({"size_band": 1.5}, r"^size_band: .*less than or equal to 1, got 1.5"),
         ({"network": {"schema_version": 1}}, r"^network.stages: is missing"),
-        ({"network": {**DATA["network"], "stem": {"convs": [{"widht": 3}]}}}, r"^network.stem.convs\[0\].widht: unknown"),
+        (
+            {"network": {**DATA["network"], "stem": {"convs": [{"widht": 3}]}}},
+            r"^network.stem.convs\[0\].widht: unknown",
+        ),
         ({"starts": {"a": "|none~0|"}}, r"^starts.a: .*describes 1 nodes"),
-        ({"starts": {"a": DATA["starts"]["resnet"].replace("skip_connect", "skip")}}, r"^starts.a: .*there is no 'skip'"),
+        (
+            {"starts": {"a": DATA["starts"]["resnet"].replace("skip_connect", "skip")}},
+            r"^starts.a: .*there is no 'skip'",
+        ),
         ({"starts": {"a": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"}}, r"^starts.a: nothing reaches"),
         ({"attempts": 0}, r"^attempts: .*greater than or equal to 1"),
     ],
@@ -107,7 +113,7 @@ def test_bad_files_name_the_place(change, message):
 def test_missing_keys():
     data = changed()
     del data["edges"]
-    with pytest.raises(SpaceError, match="^edges: is missing"):
+    with pytest.raises(SpaceError, match=r"^edges: is missing"):
         CellSpace.from_dict(data)
 
 

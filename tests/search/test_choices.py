@@ -59,7 +59,7 @@ def test_starts_are_of_the_space_and_read_back_from_a_file(space, tmp_path):
         space.check(genotype, name)
         genotype.save(tmp_path / "g.yaml")
         assert space.encode(uninas.Genotype.load(tmp_path / "g.yaml")) == space.encode(genotype)
-    with pytest.raises(SpaceError, match="has no start 'resnext'.*choose from"):
+    with pytest.raises(SpaceError, match=r"has no start 'resnext'.*choose from"):
         space.start("resnext")
 
 
@@ -181,7 +181,10 @@ def test_genotypes_without_a_fitting_name_are_refused(space):
 
 
 def test_limits_of_the_file_hold_too():
-    data = {**SPACES["nasbench201"].fingerprint(), "limits": {"max_params": 200_000, "input_size": 32, "num_classes": 10}}
+    data = {
+        **SPACES["nasbench201"].fingerprint(),
+        "limits": {"max_params": 200_000, "input_size": 32, "num_classes": 10},
+    }
     space = Space.from_dict(data)
     assert isinstance(space, ChoiceSpace)
     for seed in range(20):

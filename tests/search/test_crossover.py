@@ -62,7 +62,9 @@ def test_widths_and_depths_are_the_parents():
     mother = network("resnet")
     father = network("efficientnet", widths=(48, 64, 96, 128), depths=(3, 1, 1, 2))
     for seed in range(40):
-        for own, hers, his in zip(SMALL.cross(mother, father, Random(seed)).genotype.stages, mother.stages, father.stages):
+        for own, hers, his in zip(
+            SMALL.cross(mother, father, Random(seed)).genotype.stages, mother.stages, father.stages
+        ):
             assert own.width in (hers.width, his.width)
             assert len(own.blocks) in (len(hers.blocks), len(his.blocks))
 

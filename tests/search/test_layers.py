@@ -145,7 +145,10 @@ def test_a_very_narrow_band():
         ({"stages": [{**STAGE, "widths": [8, 8]}]}, r"^stages\[0\]: widths: one is written twice"),
         ({"stages": [{**STAGE, "depth": [3, 1]}]}, r"^stages\[0\]: depth: the least comes first"),
         ({"stages": [{**STAGE, "depth": [0, 1]}]}, r"^stages\[0\].depth\[0\]: "),
-        ({"stages": [{**STAGE, "downsample": "pol"}]}, r"^stages\[0\]: downsample: there is no 'pol'; did you mean 'pool'"),
+        (
+            {"stages": [{**STAGE, "downsample": "pol"}]},
+            r"^stages\[0\]: downsample: there is no 'pol'; did you mean 'pool'",
+        ),
         ({"stages": [{**STAGE, "downsample": "none"}]}, r"^stages\[0\]: downsample: there is no 'none'"),
         ({"expansions": [5]}, r"^expansions\[0\]: .*got 5"),
         ({"expansions": [4, 4]}, r"^expansions: one is written twice"),

@@ -1,37 +1,45 @@
-"""Moves: always valid, always new, always inside the limits; and every one of them does what it says."""
+"""Moves: always valid, always new, always inside the bounds; and every one of them does what it says."""
 
 from __future__ import annotations
 
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from uninas.search.moves import MOVES
 
 import uninas
 from uninas.errors import GenotypeError, SpaceError
-from uninas.genotype import Block, GraphBuilder, Stage, SubBlock
+from uninas.genotype import Block, Downsample, Genotype, GraphBuilder, Head, Stage, SubBlock
 from uninas.ops import Matmul1, Matmul2
-from uninas.search import Limits, Space
-from uninas.search.limits import faults, measure_graph
+from uninas.search.space.bounds import faults, measure_graph, measure_stage
+from uninas.search.space.moves import MOVES
 
-from .conftest import tiny_network, tiny_space
+from .small import STARTS, only, small_network, small_space
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import random_walks
 
-STARTS = ("resnet", "efficientnet", "vit", "coatnet")
+
+@pytest.fixture(scope="module")
+def space():
+    return small_space()
+
+
+@pytest.fixture(scope="module")
+def coatnet() -> Genotype:
+    return small_network("coatnet")
 
 
 @pytest.mark.parametrize("start", STARTS)
 def test_ends_of_random_walks_are_sound(space, start):
     """Files, parameters, MACs, and finite training steps at two sizes; benchmarks/random_walks.py is the full run."""
     rng = random.Random(start)
-    for _ in range(20):
-        genotype = random_walks.walk(space, tiny_network(start), rng.randint(1, 60), rng)
+    for _ in range(10):
+        genotype = random_walks.walk(space, small_network(start), rng.randint(1, 60), rng)
         assert random_walks.faults(genotype) == [], genotype.to_dict()
 
 
@@ -40,18 +48,19 @@ def test_ends_of_random_walks_are_sound(space, start):
 def test_ends_of_a_thousand_random_walks_are_sound(space, start):
     rng = random.Random(f"{start} again")
     for _ in range(250):
-        genotype = random_walks.walk(space, tiny_network(start), rng.randint(1, 60), rng)
+        genotype = random_walks.walk(space, small_network(start), rng.randint(1, 60), rng)
         assert random_walks.faults(genotype) == [], genotype.to_dict()
 
 
 @pytest.mark.parametrize("start", STARTS)
 def test_walks_stay_inside_the_space(space, start):
-    genotype, rng = tiny_network(start), random.Random(1)
+    genotype, rng = small_network(start), random.Random(1)
     allowed = [i for i, stage in enumerate(genotype.stages) if _affinities(stage)] if start == "vit" else []
+    attention = space.specification.attention_indices | set(allowed)
     for _ in range(120):
         child = space.mutate(genotype, rng)
         assert child.key != genotype.key
-        assert list(faults(space.limits, child, space.attention_indices | set(allowed))) == []
+        assert list(faults(space.limits, child, attention)) == []
         genotype = child
 
 
@@ -60,43 +69,52 @@ def _affinities(stage: Stage) -> int:
 
 
 def test_attention_is_never_added_outside_its_stages(space):
-    genotype, rng = tiny_network("vit"), random.Random(2)
+    genotype, rng = small_network("vit"), random.Random(2)
     for _ in range(200):
         child = space.mutate(genotype, rng)
         for i in (0, 1):
             assert _affinities(child.stages[i]) <= _affinities(genotype.stages[i])
         genotype = child
-    everywhere = Space.from_dict(tiny_space(attention_stages=[1, 2, 3, 4], moves={"attention": 1.0}))
-    genotype = tiny_network("resnet")
+    everywhere = only("attention", attention_stages=[1, 2, 3, 4])
+    genotype = small_network("resnet")
     for _ in range(6):
         genotype = everywhere.mutate(genotype, rng)
     assert any(_affinities(stage) for stage in genotype.stages[:2])
 
 
 @pytest.mark.parametrize("name", MOVES)
-def test_every_move_finds_places(name):
-    space = Space.from_dict(tiny_space(moves={name: 1.0}, attempts=3000))
+def test_every_move_finds_places(space, name):
     rng = random.Random(3)
-    origin = random_walks.walk(Space.from_dict(tiny_space()), tiny_network("coatnet"), 10, rng)
-    keys = {space.mutate(origin, rng).key for _ in range(5)}
-    assert origin.key not in keys
+    start = uninas.blocks.network("coatnet", widths=(16, 16, 32, 32), depths=(1, 2, 2, 1))
+    origin = random_walks.walk(space, start, 10, rng)
+    alone = only(name, attempts=3000)
+    found = [alone.neighbour(origin, rng) for _ in range(5)]
+    assert {child.move for child in found} == {name}
+    assert origin.key not in {child.genotype.key for child in found}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_every_move_has_a_weight_in_the_shipped_space(space, name):
+    assert space.specification.moves[name] > 0
 
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), start=st.sampled_from(STARTS), moves=st.integers(1, 25))
 def test_same_seed_same_walk_and_files_keep_it(space, start, seed, moves):
-    first = random_walks.walk(space, tiny_network(start), moves, random.Random(seed))
-    again = random_walks.walk(space, tiny_network(start), moves, random.Random(seed))
+    first = random_walks.walk(space, small_network(start), moves, random.Random(seed))
+    again = random_walks.walk(space, small_network(start), moves, random.Random(seed))
     assert first.key == again.key
-    assert uninas.Genotype.from_dict(first.to_dict()).key == first.key
+    assert Genotype.from_dict(first.to_dict()).key == first.key
 
 
-def test_untouched_graphs_are_shared(space, coatnet):
+def test_a_move_touches_one_place(space, coatnet):
+    """One stage, the stem, or the head; all graphs elsewhere are the same objects."""
     rng = random.Random(4)
-    for _ in range(50):
-        child, move = (found := space.propose(coatnet, rng)).genotype, found.move
+    for _ in range(80):
+        found = space.neighbour(coatnet, rng)
+        child = found.genotype
         changed = [i for i, stage in enumerate(child.stages) if stage is not coatnet.stages[i]]
-        assert len(changed) == 1, move
+        assert len(changed) + (child.stem != coatnet.stem) + (child.head != coatnet.head) == 1, found.move
 
 
 def test_mutating_leaves_the_parent_as_it_was(space, coatnet):
@@ -108,7 +126,7 @@ def test_mutating_leaves_the_parent_as_it_was(space, coatnet):
 
 
 def test_every_path_between_the_matmuls_has_a_softmax(space):
-    genotype, rng = tiny_network("vit"), random.Random(6)
+    genotype, rng = small_network("vit"), random.Random(6)
     for _ in range(150):
         genotype = space.mutate(genotype, rng)
         for _, sub in genotype.subblocks:
@@ -136,7 +154,7 @@ def _linear_attention() -> Block:
 
 
 def test_what_a_genotype_breaks_already_it_may_keep(space):
-    genotype = tiny_network("resnet")
+    genotype = small_network("resnet")
     odd = genotype.with_stage(2, Stage(32, (_linear_attention(), *genotype.stages[2].blocks)))
     rng, grown = random.Random(7), odd
     for _ in range(60):
@@ -145,38 +163,8 @@ def test_what_a_genotype_breaks_already_it_may_keep(space):
         assert unsafe <= 1
 
 
-def test_limits_on_cost_hold_along_a_walk(space, coatnet):
-    params, macs = uninas.cost(coatnet).params, uninas.cost(coatnet).macs
-    limits = Limits(max_params=params * 6 // 5, min_params=params * 4 // 5, max_macs=macs * 11 // 10)
-    rng, genotype = random.Random(8), coatnet
-    for _ in range(60):
-        found = space.propose(genotype, rng, limits)
-        genotype = found.genotype
-        assert found.cost == uninas.cost(genotype)
-        assert limits.excess(uninas.cost(genotype)) == {}
-
-
-def test_a_child_of_a_network_over_the_limit_is_nearer_to_it(space, coatnet):
-    limits = Limits(max_params=10_000)
-    rng, genotype = random.Random(9), coatnet
-    for _ in range(5):
-        child = space.mutate(genotype, rng, limits)
-        assert uninas.cost(child).params < uninas.cost(genotype).params
-        genotype = child
-
-
-def test_what_stands_in_the_way_is_named(coatnet):
-    space = Space.from_dict(tiny_space(moves={"copy_block": 1.0}, attempts=20))
-    tight = Limits(max_params=uninas.cost(coatnet).params)
-    with pytest.raises(SpaceError, match=r"no neighbour found in 20 edits .*under max_params = .*max_params \(20"):
-        space.mutate(coatnet, random.Random(0), tight)
-    alone = Space.from_dict(tiny_space(moves={"remove_block": 1.0}, attempts=20))
-    with pytest.raises(SpaceError, match=r"no place for the move \(20 times\)"):
-        alone.mutate(coatnet, random.Random(0))
-
-
 def test_never_an_empty_graph(coatnet):
-    space = Space.from_dict(tiny_space(moves={"remove": 1.0, "remove_region": 1.0}))
+    space = only("remove", "remove_region")
     rng, genotype = random.Random(10), coatnet
     with pytest.raises(SpaceError, match="no neighbour found"):
         for _ in range(500):
@@ -185,7 +173,7 @@ def test_never_an_empty_graph(coatnet):
 
 
 def test_heads_follow_the_width():
-    space = Space.from_dict(tiny_space(moves={"change_width": 1.0}, limits={"min_width": 32, "width_multiple": 32}))
+    space = only("change_width", limits={"min_width": 32, "width_multiple": 32})
     genotype = uninas.blocks.network("coatnet", widths=(32, 32, 64, 128), depths=(1, 1, 1, 1))
     rng = random.Random(11)
     for _ in range(20):
@@ -198,12 +186,21 @@ def test_heads_follow_the_width():
                         assert channels % op.heads == 0 and 16 <= channels / op.heads <= 64
 
 
+def test_graphs_that_blocks_share_stay_shared_when_the_width_changes():
+    space = only("change_width")
+    genotype = uninas.blocks.network("vit", widths=(16, 16, 32, 32), depths=(2, 2, 2, 2))
+    child = space.mutate(genotype, random.Random(0))
+    for stage in child.stages:
+        first, second = stage.blocks
+        assert [sub.graph for sub in first.subblocks] == [sub.graph for sub in second.subblocks]
+
+
 def test_relative_position_bias_fits_the_grid_of_its_stage():
-    space = Space.from_dict(tiny_space(moves={"attention": 1.0}))
+    space = only("attention")
     rng = random.Random(12)
     sizes = set()
     for _ in range(40):
-        child = space.mutate(tiny_network("resnet"), rng)
+        child = space.mutate(small_network("resnet"), rng)
         for (i, _, _), sub in child.subblocks:
             sizes |= {(i, op.attributes()["size"]) for op in sub.graph.ops.values() if op.name == "rel_pos_bias"}
     assert sizes == {(2, 14), (3, 7)}
@@ -217,4 +214,92 @@ def test_a_move_that_does_not_fit_is_an_error_or_nothing(space, coatnet):
                 child = move(coatnet, space, rng)
             except GenotypeError:
                 continue
-            assert child is None or isinstance(child, uninas.Genotype), name
+            assert child is None or isinstance(child, Genotype), name
+
+
+# What surrounds the graphs.
+
+
+def test_the_stem_takes_widths_of_the_file(coatnet):
+    space = only("change_stem", frame={"stem_widths": [48, 96]})
+    rng = random.Random(0)
+    found = {tuple(conv.width for conv in space.mutate(coatnet, rng).stem.convs) for _ in range(20)}
+    assert found == {(24, 48), (48, 96)}  # from (32, 64): what is inside keeps its share
+
+
+def test_a_stem_that_gives_the_first_stage_its_width_stays():
+    convnext = uninas.blocks.network("convnext", widths=(32, 32, 64, 64), depths=(1, 1, 1, 1))
+    with pytest.raises(SpaceError, match="no place for the move"):
+        only("change_stem", attempts=20).mutate(convnext, random.Random(0))
+
+
+def test_downsampling_takes_other_kinds_that_halve(coatnet):
+    space = only("change_downsample")
+    rng = random.Random(0)
+    found = [space.mutate(coatnet, rng) for _ in range(40)]
+    assert {stage.downsample.kind for child in found for stage in child.stages} == {"pool", "patch", "conv", "basic"}
+    assert {child.strides for child in found} == {coatnet.strides}
+    kept = coatnet.with_stage(1, replace(coatnet.stages[1], downsample=Downsample("project")))
+    assert all(space.mutate(kept, rng).stages[1].downsample.kind == "project" for _ in range(20))
+
+
+def test_the_head_takes_norms_activations_and_places_of_the_average(coatnet):
+    space = only("change_head")
+    rng = random.Random(0)
+    found = {space.mutate(coatnet, rng).head for _ in range(60)}
+    assert found == {Head("batch"), Head("rms"), Head("layer", "gelu"), Head("layer", pool_first=True)}
+
+
+def test_a_head_with_nothing_before_the_average_has_one_spelling(coatnet):
+    bare = Genotype(coatnet.stages, coatnet.stem, Head(None, pool_first=False))
+    space = only("change_head", frame={"head": {"pool_first": [True]}}, attempts=20)
+    with pytest.raises(SpaceError, match="no place"):
+        space.mutate(bare, random.Random(0))
+
+
+def test_norms_before_graphs_change_and_go_only_where_the_graph_has_one(coatnet):
+    space = only("change_norm")
+    rng = random.Random(0)
+    seen = set()
+    for _ in range(200):
+        child = space.mutate(coatnet, rng)
+        ((place, sub),) = [new for new, old in zip(child.subblocks, coatnet.subblocks) if new[1] is not old[1]]
+        seen.add(sub.norm)
+        normed = any(op.role == "norm" for op in sub.graph.ops.values())
+        assert sub.norm is not None or normed, place
+    assert seen == {None, "batch", "rms"}
+
+
+def test_activations_behind_sub_blocks_come_and_go(coatnet):
+    space = only("change_activation", frame={"activations": [None, "relu"]})
+    child = space.mutate(coatnet, random.Random(0))
+    assert sorted(str(sub.activation) for _, sub in child.subblocks).count("relu") == 1
+    for _ in range(30):
+        child = space.mutate(child, random.Random(len(str(child.key))))
+    assert {sub.activation for _, sub in child.subblocks} <= {None, "relu"}
+
+
+def test_residuals_go_but_attention_and_every_stage_keep_one():
+    space, rng = only("change_residual"), random.Random(0)
+    genotype = uninas.blocks.network("coatnet", widths=(16, 16, 32, 32), depths=(2, 2, 2, 2))
+    dropped = 0
+    for _ in range(60):
+        genotype = space.mutate(genotype, rng)
+        dropped += sum(not sub.residual for _, sub in genotype.subblocks)
+        for stage in genotype.stages:
+            subs = [sub for _, _, sub in stage.subblocks]
+            assert any(sub.residual for sub in subs)
+            assert all(sub.residual for sub in subs if any(isinstance(op, Matmul1) for op in sub.graph.ops.values()))
+    assert dropped
+
+
+def test_no_move_takes_the_last_residual_of_a_stage():
+    space, rng = only("remove_block"), random.Random(0)
+    genotype = uninas.blocks.network("resnet", widths=(16, 16, 32, 32), depths=(1, 1, 2, 1))
+    with_residual, copy = genotype.stages[2].blocks
+    plain = Block((replace(copy.subblocks[0], residual=False),))
+    genotype = genotype.with_stage(2, replace(genotype.stages[2], blocks=(with_residual, plain)))
+    for _ in range(10):  # the only stage of two blocks
+        (left,) = space.mutate(genotype, rng).stages[2].blocks
+        assert left.subblocks[0].residual
+    assert measure_stage(replace(genotype.stages[2], blocks=(plain,)), True)["bare"] == 1

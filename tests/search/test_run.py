@@ -376,3 +376,43 @@ def test_a_size_band_where_only_the_most_is_given(config, space_file):
     assert config(max_params="200K", max_macs="10M").limits_in(space).min_macs is None
     pareto = config(**options("pareto"), max_params="200K")
     assert pareto.limits_in(space).given == {"max_params": 200_000}
+
+
+def test_a_limit_on_latency_is_measured_before_anything_is_scored(config):
+    summary = search(config(max_latency="10ms@1x32", iterations=10, max_repeats=1, repeats=1), scorer=HashScorer())
+    assert summary.evaluated == 10 and summary.too_slow > 0
+    assert all(seconds <= 0.01 for seconds in summary.best.latency.values())
+    study = Study.open(config().out)
+    slow = {row.id for row in study.candidates() if row.refused}
+    assert slow and not slow & {row.candidate for row in study.scores("search")}
+    assert all("beyond max_latency = 10ms@1x32" in row.refused for row in study.candidates() if row.refused)
+    seconds = {row.candidate: row.value for row in study.scores("latency")}
+    assert slow == {candidate for candidate, value in seconds.items() if value > 0.01}
+
+
+def test_latency_can_be_an_objective(config):
+    summary = search(
+        config(**{**options("pareto"), "objectives": "naswot,-latency@2x32"}, iterations=10), scorer=HashScorer()
+    )
+    assert len(summary.front) > 1 and all("latency@2x32" in found.latency for found in summary.front)
+    points = [(found.search_score, -found.latency["latency@2x32"]) for found in summary.front]
+    assert not any(a != b and a[0] >= b[0] and a[1] >= b[1] for a in points for b in points)
+
+
+def test_the_winner_is_tidied_where_its_score_allows(config, coatnet):
+    """A start with a dropout in it: whatever is found goes without."""
+    from uninas.genotype import GraphBuilder
+
+    b = GraphBuilder()
+    where, _ = next(iter(coatnet.subblocks))
+    littered = coatnet.with_graph(where, b.build(b.chain(b.input, ("conv", {"kernel": 3}), ("dropout", {"p": 0.5}))))
+    path = config().out.parent / "littered.yaml"
+    littered.save(path)
+    summary = search(config(start=str(path), tidy=True, iterations=8, strategy_settings={"strides": [1]}))
+    assert summary.best.key != summary.start.key
+    best = Genotype.load(config().out / "best.yaml")
+    ops = {op.name for _, sub in best.subblocks for op in sub.graph.ops.values()}
+    assert "dropout" not in ops
+    assert summary.best.move == "tidy" or not summary.tidied
+    again = search(config(start=str(path), tidy=True, iterations=8, strategy_settings={"strides": [1]}, resume=True))
+    assert essence(again) == essence(summary)

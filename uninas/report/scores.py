@@ -13,7 +13,7 @@ from ..errors import ProxyError
 from ..genotype import Genotype
 from ..ops import Size
 from ..proxies import PROXIES, parse
-from ..search.scoring import Scorer
+from ..search.scoring import ProxyScorer
 
 
 def score_table(
@@ -44,10 +44,10 @@ def score_table(
                 f"{name} ranks networks among each other: it is for `uninas search --proxy` and tools/rank.py; "
                 f"score one network with {parts}"
             )
+    scorer = ProxyScorer(size, batch, classes, seed, device)
+    measured = [scorer.measure(genotype, "search", repeat, names) for repeat in range(repeats)]
     rows = {}
-    for name in names:
-        scorer = Scorer(name, size, batch, classes, seed, device)
-        scores = [scorer.score(genotype, "search", repeat) for repeat in range(repeats)]
+    for name, scores in zip(names, zip(*measured)):
         values = [score.value for score in scores if score.value is not None]
         complete = len(values) == repeats
         spread = statistics.stdev(values) / math.sqrt(repeats) if complete and repeats > 1 else None
@@ -55,7 +55,7 @@ def score_table(
             "mean": statistics.fmean(values) if complete else None,
             "standard_error": spread,
             "values": [score.value for score in scores],
-            "failure": next((score.failure for score in scores if score.failure), None),
+            "failure": next((score.reason for score in scores if score.reason), None),
             "seconds": statistics.fmean(score.seconds for score in scores),
             "device": device,
             "threads": torch.get_num_threads(),

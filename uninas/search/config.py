@@ -13,9 +13,9 @@ from ..device import usable
 from ..errors import SpaceError, StudyError, UninasError, nearest
 from ..units import parse_bytes, parse_seconds
 from .executors.base import Allowance
+from .latency import MeasuringScorer
 from .limits import Count, InputSize, Latency, Limits
 from .objective import DEFAULT_LATENCY, Objective, parse_objectives
-from .latency import MeasuringScorer
 from .space.base import Space
 from .strategies import STRATEGIES, Strategy
 
@@ -174,8 +174,9 @@ class SearchConfig(BaseModel):
         """The limits, with the space's size band where only the most is given and no objective minimises a cost."""
         limits = self.limits
         for what in ("params", "macs"):
-            if getattr(limits, f"max_{what}") is None and getattr(space.limits, f"max_{what}", None) is not None:
-                limits = limits.model_copy(update={f"max_{what}": getattr(space.limits, f"max_{what}")})
+            most = getattr(space.limits, f"max_{what}")
+            if getattr(limits, f"max_{what}") is None and most is not None:
+                limits = limits.model_copy(update={f"max_{what}": most})
         minimised = any(o.signs == (-1,) and o.metrics[0] in ("params", "macs") for o in self.objectives_of)
         return limits if minimised else limits.banded(space.size_band)
 

@@ -154,7 +154,7 @@ class Engine:
 
     def _refused(self, candidate: int) -> bool:
         """Whether a candidate is beyond a limit on latency, or its latency could not be measured."""
-        if self.study.candidate(candidate).refused is not None:
+        if self._is_refused(candidate):
             return True
         for name in ("max_latency", "min_latency"):
             bound = getattr(self.view.limits, name)
@@ -186,15 +186,20 @@ class Engine:
             results.append(Result(row.id, scored))
         if complete[0].ask > 0:
             self.strategy.tell(self.view, results)
-        elif not any(result.scored for result in results):
-            raise StudyError(f"no start can be scored by {self.view.objectives[0].name}: {self._why(results[0].candidate)}")
+        elif not any(result.scored or self._is_refused(result.candidate) for result in results):
+            raise StudyError(
+                f"no start can be scored by {self.view.objectives[0].name}: {self._why(results[0].candidate)}"
+            )
         self.study.tell([evaluation.id for evaluation in complete], self._stored())
+
+    def _is_refused(self, candidate: int) -> bool:
+        """Whether a candidate is known to be beyond a limit on latency. A start may be: what is made of it need not."""
+        return self.study.candidate(candidate).refused is not None
 
     def _why(self, candidate: int) -> str:
         """Why a candidate has no score."""
-        refused = self.study.candidate(candidate).refused
         measured = self.study.measured(candidate, SEARCH, 0).values()
-        return refused or next((found.reason for found in measured if found.reason), "nothing was measured")
+        return next((found.reason for found in measured if found.reason), "nothing was measured")
 
     def _stored(self) -> dict[str, Any]:
         self.state.strategy = self.strategy.state.model_dump(mode="json")

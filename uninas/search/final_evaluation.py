@@ -48,7 +48,7 @@ class FinalEvaluation:
         ranked = sorted(leaders, key=lambda candidate: (-self._mean(candidate, LEADERS), candidate))
         best = ranked[0]
         self.measurer.measure((best, start), FRESH, config.fresh_repeats, self.metrics)
-        if not self._mean(best, FRESH) > self._mean(start, FRESH):
+        if self._table.is_complete(start) and not self._mean(best, FRESH) > self._mean(start, FRESH):
             best = start
         removals: list[Removal] = []
         if config.tidy and best != start:

@@ -145,15 +145,15 @@ class _Search:
         self.state.first += len(warm)
         self.state.evaluations = len(evaluations)
         self.view.starts = tuple(range(self.state.first))
-        self.study.admit([*rows, *(found.row for found in warm)], evaluations, self.state.model_dump(mode="json"))
-        for row in [*rows, *(found.row for found in warm)]:
+        brought = [(f.row.id, SEARCH, repeat, found) for f in warm for repeat, found in f.measurements.items()]
+        everyone = [*rows, *(found.row for found in warm)]
+        self.study.admit(everyone, evaluations, self.state.model_dump(mode="json"), brought)
+        for row in everyone:
             self.table.add(row.id, row.params, row.macs)
-        for found in warm:
-            for repeat, measurements in found.measurements.items():
-                self.study.record(found.row.id, SEARCH, repeat, measurements)
-                for measurement in measurements:
-                    self.table.record(found.row.id, measurement.metric, SEARCH, repeat, measurement.value)
-            self.table.measured(found.row.id)
+        for number, phase, repeat, measurements in brought:
+            for measurement in measurements:
+                self.table.record(number, measurement.metric, phase, repeat, measurement.value)
+            self.table.measured(number)
 
     def finish(self) -> tuple[Genotype, Summary]:
         """The competition of the leaders, and the last word."""

@@ -160,7 +160,10 @@ class Table:
 
     def record(self, row: int, metric: str, phase: str, repeat: int, value: float | None) -> None:
         """A measurement; None for one without a value."""
-        self._columns.setdefault((metric, phase), Column()).put(row, repeat, value)
+        place = (metric, phase)
+        if place not in self._columns:
+            self._columns[place] = Column()
+        self._columns[place].put(row, repeat, value)
 
     def measured(self, row: int, phase: str = SEARCH) -> None:
         """To be called when all metrics of a repeat are recorded: the candidate is ranked anew."""

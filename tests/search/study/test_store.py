@@ -46,7 +46,6 @@ def test_what_is_stored_comes_back_after_a_restart(tmp_path):
         for id in range(3):
             assert study.genotype(id).to_dict() == network(id).to_dict()
         assert study.pending() == [evaluation(0, 0), evaluation(2, 2, first_repeat=1, repeats=3)]
-        assert study.pending_of([evaluation(1, 1), evaluation(2, 2)]) == study.pending()[1:]
         measured = {"naswot": value("naswot", 0.1), "jacov": failure("jacov", State.TIMED_OUT, "timed out: 3 s")}
         assert study.measured(1, "search", 0) == measured
         assert study.measured(1, "search", 1) == study.measured(1, "fresh", 0) == study.measured(0, "search", 0) == {}
@@ -66,8 +65,10 @@ def test_failures_of_the_search_are_counted_once_a_candidate(tmp_path):
         study.record(1, "search", 0, [failure("naswot"), failure("jacov")])
         study.record(1, "search", 1, [failure("naswot")])
         assert study.failed == 1
+        study.admit([candidate(2)], [], STATE, [(2, "search", 0, [failure("naswot")])])  # one that brings it along
+        assert study.failed == 2
     with Study.resume(tmp_path, SETTINGS) as study:
-        assert study.failed == 1
+        assert study.failed == 2
 
 
 def test_values_are_stored_exactly(study):

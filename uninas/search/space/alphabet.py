@@ -99,4 +99,3 @@ def turns(op: Op, inputs: Sequence[Value], outputs: Sequence[Value]) -> bool:
         return op.infer(tuple(inputs)) == tuple(outputs)
     except GenotypeError:
         return False
-

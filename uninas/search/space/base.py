@@ -37,6 +37,8 @@ class Space(ABC):
     """
 
     name: str
+    limits: Limits
+    """Bounds on cost that the space itself sets, beside those of a user."""
     size_band: float | None
     """The least of a cost against the most, where a user gives only the most: 0.85 of `max_params`. None: no least."""
 

@@ -11,6 +11,9 @@ from ..limits import COSTS, Limits
 SPREAD = 8
 """Where a cost has a most but no least, drawn networks cost down to the most divided by this."""
 
+REPAIRABLE = 0.25
+"""Relative misses, summed, up to which it pays to repair a network move by move; beyond, another is drawn sooner."""
+
 Excess = dict[str, float]
 """By how much each bound that is not met is missed, relative to the bound; empty where all are met."""
 

@@ -18,7 +18,7 @@ from ...errors import GenotypeError, SpaceError
 from ...genotype import Block, Genotype, Stage
 from ..limits import Limits
 from .base import Proposal
-from .budget import Budget
+from .budget import REPAIRABLE, Budget
 from .resize import resized
 
 ATTEMPTS = 200
@@ -69,7 +69,7 @@ def cross(space: Crossed, mother: Genotype, father: Genotype, rng: Random, limit
             nearest = min(nearest or (distance, child), (distance, child), key=lambda found: found[0])
         else:
             return Proposal(child, "cross", costly)
-    if nearest is not None:
+    if nearest is not None and nearest[0] <= REPAIRABLE:
         try:
             child = space.repair(nearest[1], limits or Limits(), rng)
         except SpaceError:
@@ -117,7 +117,7 @@ def _stage(mine: Stage, theirs: Stage, rng: Random) -> Stage:
         aligned = [
             resized(stage.blocks[j * len(stage.blocks) // depth], stage.width, frame.width) for stage in (mine, theirs)
         ]
-        blocks.append(rng.choice(aligned) if draw < WHOLE_STAGE + MIXED_BLOCKS else _block(*aligned, rng))
+        blocks.append(rng.choice(aligned) if draw < WHOLE_STAGE + MIXED_BLOCKS else _block(aligned[0], aligned[1], rng))
     return replace(frame, blocks=tuple(blocks))
 
 

@@ -1,9 +1,9 @@
 """Space files: found by name or path, put over the file that they extend, and read by the kind of space they describe.
 
-    extends: uninas              # a space by name, or a path, seen from this file
-    name: mine
-    attention_stages: [2, 3, 4]  # replaces the other's
-    alphabet: {mask: null}       # mappings are merged key by key; null takes a key out
+extends: uninas              # a space by name, or a path, seen from this file
+name: mine
+attention_stages: [2, 3, 4]  # replaces the other's
+alphabet: {mask: null}       # mappings are merged key by key; null takes a key out
 """
 
 from __future__ import annotations
@@ -69,7 +69,14 @@ def _space(data: Any) -> Space:
 
 
 def _read(path: Path, chain: tuple[Path, ...]) -> Any:
-    """The data of a file, over that of the file that it extends. `chain`: the files that led here. Raises SpaceError."""
+    """The data of a file, over that of the file that it extends.
+
+    Args:
+        chain: the files that led here.
+
+    Raises:
+        SpaceError: a file cannot be read, or the chain comes back to one of its files.
+    """
     if path.resolve() in (file.resolve() for file in chain):
         names = " -> ".join(file.name for file in (*chain, path))
         raise SpaceError(f"{chain[0]}: extends: {names} goes in a circle")

@@ -6,14 +6,12 @@ network from scratch (`sample`), a child of two (`crossover`), and a network bro
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from functools import lru_cache
 from random import Random
 from typing import Any
 
 from ... import resources
-from ...blocks import BLOCKS, NETWORKS, network
+from ...blocks import NETWORKS, network
 from ...errors import GenotypeError, SpaceError, nearest
 from ...genotype import Block, Genotype
 from ..limits import Limits
@@ -21,7 +19,7 @@ from . import crossover, neighbourhood, sample
 from . import repair as repairing
 from .alphabet import Alphabet
 from .base import Proposal, Space
-from .bounds import RULES, faults
+from .bounds import RULES, Bounds, faults
 from .specification import GraphSpecification
 
 
@@ -33,7 +31,7 @@ class GraphSpace(Space):
         self.name = specification.name
         self.size_band = specification.size_band
         self.design_size = specification.design_size
-        self.limits = specification.limits
+        self.limits: Bounds = specification.limits
         self.frame = specification.frame
         self._alphabets: dict[tuple[int, bool], Alphabet] = {}
 
@@ -136,15 +134,4 @@ class GraphSpace(Space):
         names = self.specification.blocks
         if not names:
             return None
-        return _known_block(rng.choice(names), genotype.stages[stage].width, self.side(genotype, stage))
-
-
-@lru_cache(maxsize=1024)
-def _known_block(name: str, width: int, side: int) -> Block | None:
-    """A well-known block; the same object each time, so that its graphs share their caches."""
-    make_block = BLOCKS[name]
-    sized = {"bias_size": side} if "bias_size" in inspect.signature(make_block).parameters else {}
-    try:
-        return make_block(width, **sized)
-    except GenotypeError:
-        return None
+        return sample.known_block(rng.choice(names), genotype.stages[stage].width, self.side(genotype, stage))

@@ -84,28 +84,20 @@ class LayerFile(ChoiceFile):
 
     def skeleton(self) -> Genotype:
         """The narrowest network with one layer in each stage. Raises ValueError."""
-        layer = _layer(1, self.kernels[0], False)
-        written = {"norm": None, "residual": False, "graph": layer.subblocks[0].graph}
+        graph = _layer(1, self.kernels[0], False).subblocks[0].graph
+        stages = [
+            {
+                "width": stage.widths[0],
+                "downsample": {"kind": stage.downsample},
+                "blocks": [{"subblocks": [{"norm": None, "residual": False, "graph": "layer"}]}],
+            }
+            for stage in self.stages
+        ]
+        frame = {"schema_version": 1, "stem": self.stem, "head": self.head, "stages": stages}
         try:
-            frame = Genotype.from_dict(
-                {
-                    "schema_version": 1,
-                    "stem": self.stem,
-                    "head": self.head,
-                    "graphs": {"layer": written["graph"]},
-                    "stages": [
-                        {
-                            "width": stage.widths[0],
-                            "downsample": {"kind": stage.downsample},
-                            "blocks": [{"subblocks": [{**written, "graph": "layer"}]}],
-                        }
-                        for stage in self.stages
-                    ],
-                }
-            )
+            return Genotype.from_dict({**frame, "graphs": {"layer": graph}})
         except GenotypeError as error:
             raise ValueError(str(error)) from None
-        return frame
 
 
 class LayerSpace(ChoiceSpace):

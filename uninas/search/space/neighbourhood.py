@@ -35,13 +35,11 @@ def neighbour(
     """
     budget = Budget(limits, specification.limits)
     refused: Counter[str] = Counter()
-    expensive = 0
-    for child, move in _edits(specification, space, genotype, rng, refused):
+    for expensive, (child, move) in enumerate(_edits(specification, space, genotype, rng, refused)):
         missed = budget.excess(child)
         if not missed or nearer(missed, budget.excess(genotype)):
             return Proposal(child, move, expensive)
-        expensive += 1
-        refused.update(missed)
+        refused.update(list(missed))
     reasons = ", ".join(f"{name} ({count} times)" for name, count in refused.most_common(4))
     where = f" under {budget}" if budget.limits else ""
     raise SpaceError(

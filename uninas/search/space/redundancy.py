@@ -42,7 +42,9 @@ def redundancies(graph: BlockGraph, before: Op | None = None, behind: Op | None 
             return True
         return producer.rearranges and all(idle(op, source) for source in sources.get(ref.node, ()))
 
-    found = [node for node, op in ops.items() if _merges_nothing(graph, node) or _alone(op) and idle(op, *sources[node])]
+    found = [
+        node for node, op in ops.items() if _merges_nothing(graph, node) or (_alone(op) and idle(op, *sources[node]))
+    ]
     if behind is not None and idle(behind, *sources[OUTPUT]):
         found.append(OUTPUT)
     return tuple(found)

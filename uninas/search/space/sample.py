@@ -22,14 +22,14 @@ from ...errors import GenotypeError, SpaceError
 from ...genotype import Block, Downsample, Genotype, Stage
 from ...ops import Matmul1
 from ..limits import Limits
-from .budget import Budget, Excess
+from .budget import REPAIRABLE, Budget, Excess
 from .frame import HALVING, FrameChoices
 from .resize import resized
 
 if TYPE_CHECKING:
     from .base import Proposal
 
-ATTEMPTS = 60
+ATTEMPTS = 40
 """Networks that are drawn before the one nearest to the limits is repaired."""
 KNOWN_ONLY = 0.3
 """Probability that no move touches the blocks of the prototype."""
@@ -88,7 +88,7 @@ def sample(space: Sampled, rng: Random, limits: Limits | None = None) -> Genotyp
         refused.update(list(missed))
         distance = sum(missed.values())
         nearest = min(nearest or (distance, genotype), (distance, genotype), key=lambda found: found[0])
-    if nearest is not None:
+    if nearest is not None and nearest[0] <= REPAIRABLE:
         try:
             return space.repair(nearest[1], limits or Limits(), rng)
         except SpaceError:
@@ -175,7 +175,7 @@ def _prototype(space: Sampled, rng: Random) -> Genotype:
         side = -(-space.specification.design_size // base.strides[i])
         known = {}
         for name in space.specification.blocks:
-            block = _known_block(name, stage.width, side)
+            block = known_block(name, stage.width, side)
             if block is not None and (i in attending or not _attends(block)):
                 known[name] = block
         kinds = [kind for kind in kinds if kind in known] if rng.random() < SAME_KIND else []
@@ -209,7 +209,7 @@ def _attends(block: Block) -> bool:
 
 
 @lru_cache(maxsize=1024)  # the same object each time, so that its graphs share their costs
-def _known_block(name: str, width: int, side: int) -> Block | None:
+def known_block(name: str, width: int, side: int) -> Block | None:
     """A well-known block; None where it does not fit the width."""
     make = BLOCKS[name]
     sized = {"bias_size": side} if "bias_size" in inspect.signature(make).parameters else {}

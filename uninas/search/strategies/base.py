@@ -106,6 +106,10 @@ class StrategySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class NoState(BaseModel):
+    """Of a strategy that remembers nothing."""
+
+
 class Strategy(ABC):
     """A way to search. Subclasses set the class variables and the two methods; `state` is all that they remember."""
 
@@ -116,7 +120,7 @@ class Strategy(ABC):
     objectives: ClassVar[int | None] = 1
     """How many it takes; None for any number."""
     Settings: ClassVar[type[StrategySettings]] = StrategySettings
-    State: ClassVar[type[BaseModel]]
+    State: ClassVar[type[BaseModel]] = NoState
 
     def __init__(self, settings: Any, state: Any) -> None:
         self.settings = settings

@@ -36,7 +36,7 @@ class EvolutionSettings(StrategySettings):
 
     recipe: Literal["aging", "published"] = "aging"
     population: int = Field(32, ge=2)
-    """aging: networks alive at a time; published: the best, which may become parents. So many are made to begin with."""
+    """aging: networks alive at a time; published: the best, who may be parents. So many are made to begin with."""
     tournament: int = Field(5, ge=1)
     """aging: networks drawn for a tournament, the best of which becomes a parent."""
     crossover: float = Field(0.25, ge=0, le=1)

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from pydantic import BaseModel
-
 from .base import Result, Strategy, View, Wanted
 from .breeding import sample
-
-
-class RandomState(BaseModel):
-    """Nothing to remember."""
 
 
 class RandomSearch(Strategy):
@@ -20,7 +14,6 @@ class RandomSearch(Strategy):
 
     name = "random"
     description = "draws every network from scratch: the baseline"
-    State = RandomState
 
     def ask(self, view: View, rng: Random) -> list[Wanted]:
         drafts = [sample(view, rng) for _ in range(view.room)]

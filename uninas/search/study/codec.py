@@ -6,10 +6,14 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 from ...genotype import BlockGraph, Genotype
 from ...genotype.file import SCHEMA_VERSION, graph_from_dict, graph_to_dict
+
+_plain = lru_cache(maxsize=1024)(asdict)
+"""Stems, downsamplings and heads as plain data: of many networks a few differ."""
 
 
 def pack(data: Any) -> bytes:
@@ -48,11 +52,11 @@ def pack_skeleton(genotype: Genotype, graph_id: Callable[[BlockGraph], int]) -> 
                 for sub in block.subblocks
             ]
             blocks.append({"subblocks": subs})
-        stages.append({"width": stage.width, "downsample": asdict(stage.downsample), "blocks": blocks})
+        stages.append({"width": stage.width, "downsample": _plain(stage.downsample), "blocks": blocks})
     data: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     if genotype.name is not None:
         data["name"] = genotype.name
-    return pack({**data, "stem": asdict(genotype.stem), "head": asdict(genotype.head), "stages": stages})
+    return pack({**data, "stem": _plain(genotype.stem), "head": _plain(genotype.head), "stages": stages})
 
 
 def unpack_skeleton(body: bytes, graphs_of: Callable[[Iterable[int]], Mapping[int, BlockGraph]]) -> Genotype:

@@ -66,9 +66,9 @@ def table_of(source: Source, objectives: Sequence[Objective]) -> tuple[Table, li
     return table, candidates
 
 
-def ranked(source: Source, objective: str | None = None) -> list[Ranked]:
-    """All candidates with a score by one objective, best first; of equal ones the earlier."""
-    return _complete(source, objectives_of(source.settings, objective)[:1])
+def ranked(source: Source, objective: str | None = None, most: int | None = None) -> list[Ranked]:
+    """The candidates with a score by one objective, best first, at most so many; of equal ones the earlier first."""
+    return _complete(source, objectives_of(source.settings, objective)[:1], most)
 
 
 def front_of(source: Source, text: str | None = None) -> list[Ranked]:
@@ -81,7 +81,7 @@ def front_of(source: Source, text: str | None = None) -> list[Ranked]:
     return [row for row, keep in zip(found, kept) if keep]
 
 
-def _complete(source: Source, objectives: Sequence[Objective]) -> list[Ranked]:
+def _complete(source: Source, objectives: Sequence[Objective], most: int | None = None) -> list[Ranked]:
     """The candidates that have a value of every objective."""
     table, candidates = table_of(source, objectives)
     if not candidates:
@@ -89,4 +89,4 @@ def _complete(source: Source, objectives: Sequence[Objective]) -> list[Ranked]:
     columns = np.stack([objective.scores(table) for objective in objectives], axis=1)
     complete = np.flatnonzero(np.isfinite(columns).all(axis=1))
     order = complete[np.argsort(-columns[complete, 0], kind="stable")]
-    return [Ranked(candidates[row], tuple(map(float, columns[row]))) for row in order]
+    return [Ranked(candidates[row], tuple(map(float, columns[row]))) for row in order[:most]]

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ...errors import StudyError
 from ...genotype import BlockGraph, Genotype
@@ -26,8 +27,8 @@ from .ranking import Ranked, front_of, ranked
 from .recent import Recent
 from .schema import FILE, Candidate, MeasurementRow
 
-GENOTYPES, GRAPHS = 256, 2048
-"""Genotypes and graphs that are kept in memory; a graph takes 10 to 30 kB."""
+GENOTYPES = 256
+"""Genotypes that are kept in memory with their graphs, which take 10 to 30 kB each and are often shared."""
 DIGITS = 64
 """Of a key."""
 STATES = {state.value: state for state in State}
@@ -87,7 +88,7 @@ class StudyReader:
     def _begin(self, folder: Path, db: sqlite3.Connection) -> None:
         self.folder, self.path, self._db = folder, folder / FILE, db
         self._genotypes: Recent[int, Genotype] = Recent(GENOTYPES)
-        self._graphs: Recent[int, BlockGraph] = Recent(GRAPHS)
+        self._graphs: WeakValueDictionary[int, BlockGraph] = WeakValueDictionary()  # of all genotypes in use
 
     def close(self) -> None:
         """Closes the file."""
@@ -228,7 +229,9 @@ class StudyReader:
         known = self._graphs.get(id)
         if known is not None:
             return known
-        return self._graphs.put(id, unpack_graph(self._one("SELECT body FROM graphs WHERE id = ?", id)))
+        graph = unpack_graph(self._one("SELECT body FROM graphs WHERE id = ?", id))
+        self._graphs[id] = graph
+        return graph
 
     def lineage(self, key: int | str) -> list[Candidate]:
         """The candidates from a start to the one with this number or this beginning of a key, by first parents."""
@@ -304,7 +307,7 @@ class StudyReader:
             StudyError: the settings name no objective.
             ProxyError: `objective` is not understood.
         """
-        return ranked(self, objective)[:n]
+        return ranked(self, objective, n)
 
     def front(self, objectives: str | None = None) -> list[Ranked]:
         """The candidates that nothing beats in all objectives, the best by the first objective first.

@@ -25,9 +25,12 @@ from .codec import pack_graph, pack_skeleton
 from .database import connect, make, put_meta, study_errors
 from .lock import Lock
 from .migrate import MIGRATED, ORIGINAL, migrate, version_of
-from .reader import GRAPHS, StudyReader
+from .reader import StudyReader
 from .recent import Recent
 from .schema import FILE, SCHEMA_VERSION, Evaluation, NewCandidate, NewEvaluation
+
+GRAPHS = 8192
+"""Keys of graphs whose numbers are kept in memory."""
 
 
 class Study(StudyReader):
@@ -42,7 +45,7 @@ class Study(StudyReader):
 
     def _load(self) -> None:
         """What is looked up all the time, from the file into memory: 25 MB for 100,000 candidates."""
-        self._graph_ids: Recent[str, int] = Recent(2 * GRAPHS)
+        self._graph_ids: Recent[str, int] = Recent(GRAPHS)
         self._graphs.clear()
         self._seconds = self.meta("seconds") or 0.0
         self._ids: dict[bytes, int] = dict(self._rows("SELECT key, id FROM candidates"))
@@ -213,13 +216,20 @@ class Study(StudyReader):
         if number is None:
             row = (bytes.fromhex(graph.key), pack_graph(graph))
             number = self._db.execute("INSERT INTO graphs (key, body) VALUES (?, ?)", row).lastrowid
-            self._graphs.put(number, graph)  # type: ignore[arg-type]
+            self._graphs[number] = graph  # type: ignore[index]
         return number  # type: ignore[return-value]
 
     def admit(
-        self, candidates: Sequence[NewCandidate], evaluations: Sequence[NewEvaluation], state: dict[str, Any]
+        self,
+        candidates: Sequence[NewCandidate],
+        evaluations: Sequence[NewEvaluation],
+        state: dict[str, Any],
+        measured: Sequence[tuple[int, str, int, Sequence[Measurement]]] = (),
     ) -> None:
         """Stores new candidates, what is to be evaluated, and the state of the search behind that.
+
+        Args:
+            measured: (candidate, phase, repeat, measurements) that candidates bring with them.
 
         Raises:
             StudyError: an id that does not follow on, a network that is there already, or a failed write; nothing of it
@@ -234,6 +244,8 @@ class Study(StudyReader):
             ]
             columns = "id, ask, candidate, phase, first_repeat, repeats"
             self._db.executemany(f"INSERT INTO evaluations ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
+            for place in measured:
+                self._insert_measurements(*place)
             put_meta(self._db, {"state": state})
         for candidate in candidates:
             self._genotypes.put(candidate.id, self.intern(candidate.genotype))
@@ -282,15 +294,20 @@ class Study(StudyReader):
                 is then stored.
         """
         with self._transaction():
-            number = self._number("phases", phase)
-            for m in measurements:
-                metric = self._number("metrics", m.metric)
-                row = (candidate, number, repeat, metric, m.value, m.state.value, m.reason, m.seed, m.seconds)
-                try:
-                    self._db.execute("INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-                except sqlite3.IntegrityError as error:
-                    place = f"candidate {candidate}, {phase}, repeat {repeat}, {m.metric}"
-                    raise StudyError(f"{self.path}: {place}: is measured already, or not valid ({error})") from None
+            self._insert_measurements(candidate, phase, repeat, measurements)
+
+    def _insert_measurements(
+        self, candidate: int, phase: str, repeat: int, measurements: Sequence[Measurement]
+    ) -> None:
+        number = self._number("phases", phase)
+        for m in measurements:
+            metric = self._number("metrics", m.metric)
+            row = (candidate, number, repeat, metric, m.value, m.state.value, m.reason, m.seed, m.seconds)
+            try:
+                self._db.execute("INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            except sqlite3.IntegrityError as error:
+                place = f"candidate {candidate}, {phase}, repeat {repeat}, {m.metric}"
+                raise StudyError(f"{self.path}: {place}: is measured already, or not valid ({error})") from None
         if phase == "search" and any(m.state is not State.MEASURED for m in measurements):
             self._failed.add(candidate)
 
@@ -303,11 +320,6 @@ class Study(StudyReader):
             "WHERE told IS NULL ORDER BY e.id"
         )
         return [Evaluation(*row) for row in self._rows(query)]
-
-    def pending_of(self, evaluations: Sequence[NewEvaluation]) -> list[Evaluation]:
-        """Those of some evaluations that were not told, in the order of asking."""
-        wanted = {evaluation.id for evaluation in evaluations}
-        return [evaluation for evaluation in self.pending() if evaluation.id in wanted]
 
     def tell(self, evaluation_ids: Sequence[int], state: dict[str, Any]) -> None:
         """Notes that a strategy has been told evaluations, in this order, and its state behind that.

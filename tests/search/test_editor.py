@@ -1,4 +1,4 @@
-"""Spans: found exactly, and edits that keep what is around them."""
+"""Regions: found exactly, and edits that keep what is around them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from itertools import chain
 
 import networkx as nx
 import pytest
-from uninas.search.sketch import Sketch
 
 from uninas.genotype import INPUT, OUTPUT, BlockGraph, GraphBuilder, Ref
+from uninas.search.space.editor import GraphEditor
 
 
 def random_graph(rng: random.Random, size: int) -> BlockGraph:
@@ -24,7 +24,7 @@ def random_graph(rng: random.Random, size: int) -> BlockGraph:
     return b.build(refs[-1])
 
 
-def spans_by_definition(graph: BlockGraph, last: str) -> set[tuple[Ref, frozenset[str]]]:
+def regions_by_definition(graph: BlockGraph, last: str) -> set[tuple[Ref, frozenset[str]]]:
     """(entry, nodes) of all stretches that end at `last`, from their definition."""
     plain = nx.DiGraph(graph.edges())
     behind = nx.ancestors(plain, last) - {INPUT}
@@ -44,33 +44,33 @@ def spans_by_definition(graph: BlockGraph, last: str) -> set[tuple[Ref, frozense
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_spans_are_all_and_only_single_entry_single_exit(seed):
+def test_regions_are_all_and_only_single_entry_single_exit(seed):
     rng = random.Random(seed)
     graph = random_graph(rng, rng.randint(1, 10))
-    sketch = Sketch(graph, 8)
+    editor = GraphEditor(graph, 8)
     plain = nx.DiGraph(graph.edges())
     for node in graph.ops:
-        expected = spans_by_definition(graph, node)
-        found = sketch.spans_ending_at(node)
-        assert {span.entry for span in found} == {entry for entry, _ in expected}
-        for span in found:
-            inside = dict(expected)[span.entry]
-            assert {edge[0] for edge in span.inner} <= inside
-            assert set(span.outer) == {
+        expected = regions_by_definition(graph, node)
+        found = editor.regions_ending_at(node)
+        assert {region.entry for region in found} == {entry for entry, _ in expected}
+        for region in found:
+            inside = dict(expected)[region.entry]
+            assert {edge[0] for edge in region.inner} <= inside
+            assert set(region.outer) == {
                 (reader, i) for reader, refs in graph.sources.items() for i, ref in enumerate(refs) if ref == Ref(node)
             }
-            assert all(nx.has_path(plain, edge[0], node) for edge in span.inner)
+            assert all(nx.has_path(plain, edge[0], node) for edge in region.inner)
 
 
 def test_a_chunk_is_entered_by_its_port():
     b = GraphBuilder()
     left, right = b.ports(b.add("chunk", b.input, parts=2))
     graph = b.build(b.add("concat", b.add("gelu", left), right))
-    sketch = Sketch(graph, 8)
-    (span,) = sketch.spans_ending_at("gelu")
-    assert span.entry == Ref("chunk", 0)
-    assert [s.entry for s in sketch.spans_ending_at("concat")] == [Ref(INPUT)]
-    assert sketch.spans_ending_at("chunk") == []  # two ports lead out of it
+    editor = GraphEditor(graph, 8)
+    (region,) = editor.regions_ending_at("gelu")
+    assert region.entry == Ref("chunk", 0)
+    assert [s.entry for s in editor.regions_ending_at("concat")] == [Ref(INPUT)]
+    assert editor.regions_ending_at("chunk") == []  # two ports lead out of it
 
 
 def test_build_drops_dead_nodes_and_orders_the_rest():
@@ -78,9 +78,9 @@ def test_build_drops_dead_nodes_and_orders_the_rest():
     dead = b.add("relu", b.input)
     b.add("silu", dead)
     graph = b.build(b.add("conv", b.add("gelu", b.input)))
-    sketch = Sketch(graph, 8)
-    sketch.connect([("conv", 0)], sketch.add(graph.ops["gelu"], Ref("gelu")))
-    built = sketch.build()
+    editor = GraphEditor(graph, 8)
+    editor.connect([("conv", 0)], editor.add(graph.ops["gelu"], Ref("gelu")))
+    built = editor.build()
     assert list(built.ops) == ["gelu", "gelu_2", "conv"]
     assert set(chain(*(built.sources[node] for node in (*built.ops, OUTPUT)))) == {
         Ref(INPUT), Ref("gelu"), Ref("gelu_2"), Ref("conv"),
