@@ -30,7 +30,13 @@ def run(folder: Path, strategy: str, seed: int, args: argparse.Namespace) -> Non
     resume = (folder / "study.sqlite").exists()
     plain = {"out": folder, "space": args.space, "strategy": strategy, "seed": seed, "iterations": args.evaluations}
     limits = {"max_params": args.max_params} if args.max_params else {"max_macs": args.max_macs}
-    scoring = {"proxy": args.proxy, "proxy_size": args.proxy_size, "workers": args.workers, "max_repeats": args.repeats}
+    scoring = {
+        "proxy": args.proxy,
+        "proxy_size": args.proxy_size,
+        "proxy_batch": args.proxy_batch,
+        "workers": args.workers,
+        "max_repeats": args.repeats,
+    }
     short = {"fresh_repeats": 2, "leader_repeats": 2, "leaders": 1, "tidy": False, "resume": resume}
     search(SearchConfig.parse({**plain, **limits, **scoring, **short}))
 
@@ -67,6 +73,7 @@ def main() -> None:
     parser.add_argument("--max-macs", default=None)
     parser.add_argument("--proxy", default="vkdnw_agg")
     parser.add_argument("--proxy-size", default="48")
+    parser.add_argument("--proxy-batch", type=int, default=16)
     parser.add_argument("--evaluations", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=5)

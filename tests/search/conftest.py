@@ -62,7 +62,7 @@ def config(space_file, tmp_path):
             "space": str(space_file),
             "start": "coatnet",
             "strategy": "walk",
-            "strategy_settings": {"strides": [1, 2]} if changes.get("strategy", "walk") != "random" else {},
+            "strategy_settings": {"strides": [1, 2], "scouts": 2} if changes.get("strategy", "walk") == "walk" else {},
             "iterations": 6,
             "generation": 3,
             "proxy": "naswot",

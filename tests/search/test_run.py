@@ -31,7 +31,11 @@ def options(strategy: str) -> dict:
     if strategy == "pareto":
         several = {"objectives": "naswot,-params", "strategy_settings": {"population": 4}}
         return {"strategy": strategy, **several}
-    settings = {"evolution": {"population": 4, "tournament": 2}, "walk": {"strides": [1, 2]}, "random": {}}[strategy]
+    settings = {
+        "evolution": {"population": 4, "tournament": 2},
+        "walk": {"strides": [1, 2], "scouts": 2},
+        "random": {},
+    }[strategy]
     return {"strategy": strategy, "strategy_settings": settings}
 
 
@@ -210,11 +214,12 @@ def test_a_failure_at_the_end_changes_nothing_of_the_search(config, tmp_path, mo
 
 
 def test_a_search_goes_on_with_more_iterations(config, tmp_path):
-    first = search(config(iterations=6), scorer=HashScorer())
-    more = search(config(iterations=12, resume=True), scorer=HashScorer())
-    assert (first.evaluated, more.evaluated) == (6, 12)
+    # 2 scouts and 2 or 4 generations of 3: an ask that the last iterations cut short would be another ask.
+    first = search(config(iterations=8), scorer=HashScorer())
+    more = search(config(iterations=14, resume=True), scorer=HashScorer())
+    assert (first.evaluated, more.evaluated) == (8, 14)
     assert more.leaders[0].score is not None
-    whole = search(config(iterations=12, out=tmp_path / "whole"), scorer=HashScorer())
+    whole = search(config(iterations=14, out=tmp_path / "whole"), scorer=HashScorer())
     keys = [row.key for row in Study.open(tmp_path / "run").candidates() if row.move != "tidy"]
     assert keys == [row.key for row in Study.open(tmp_path / "whole").candidates() if row.move != "tidy"]
     assert essence(more) == essence(whole)
@@ -231,7 +236,7 @@ def test_what_decides_the_result_may_not_change(config, monkeypatch):
     with pytest.raises(StudyError, match=r"seed: 0 in the study, 5 now"):
         search(config(resume=True, seed=5), scorer=HashScorer())
     with pytest.raises(StudyError, match=r"strategy_settings.strides"):
-        search(config(resume=True, strategy_settings={"strides": [3]}), scorer=HashScorer())
+        search(config(resume=True, strategy_settings={"strides": [3], "scouts": 2}), scorer=HashScorer())
     search(config(resume=True, workers=2, timeout=60), scorer=HashScorer())  # how, not what
     monkeypatch.setattr("uninas.search.config.__version__", "99.0")
     with pytest.raises(StudyError, match=rf"versions.uninas: '{uninas.__version__}' in the study, '99.0' now"):
@@ -297,7 +302,9 @@ def test_a_dead_end_is_not_the_end(config, tmp_path):
 
     path = tmp_path / "narrow.yaml"
     path.write_text(yaml.safe_dump(tiny_space(moves={"change_heads": 1.0}, attempts=50)))
-    summary = search(config(space=str(path), iterations=200, generation=2), scorer=HashScorer())
+    only = {"strides": [1, 2], "scouts": 0}
+    settings = config(space=str(path), iterations=200, generation=2, strategy_settings=only)
+    summary = search(settings, scorer=HashScorer())
     assert summary.stopped is not None and "nothing" in summary.stopped
     assert 2 < summary.evaluated < 200
     assert uninas.Genotype.load(tmp_path / "run" / "best.yaml").key == summary.best.key
@@ -408,11 +415,13 @@ def test_the_winner_is_tidied_where_its_score_allows(config, coatnet):
     littered = coatnet.with_graph(where, b.build(b.chain(b.input, ("conv", {"kernel": 3}), ("dropout", {"p": 0.5}))))
     path = config().out.parent / "littered.yaml"
     littered.save(path)
-    summary = search(config(start=str(path), tidy=True, iterations=8, strategy_settings={"strides": [1]}))
+    summary = search(config(start=str(path), tidy=True, iterations=8, strategy_settings={"strides": [1], "scouts": 0}))
     assert summary.best.key != summary.start.key
     best = Genotype.load(config().out / "best.yaml")
     ops = {op.name for _, sub in best.subblocks for op in sub.graph.ops.values()}
     assert "dropout" not in ops
     assert summary.best.move == "tidy" or not summary.tidied
-    again = search(config(start=str(path), tidy=True, iterations=8, strategy_settings={"strides": [1]}, resume=True))
+    again = search(
+        config(start=str(path), tidy=True, iterations=8, strategy_settings={"strides": [1], "scouts": 0}, resume=True)
+    )
     assert essence(again) == essence(summary)

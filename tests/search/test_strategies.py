@@ -168,7 +168,7 @@ class TestContract:
 def walk(scores: dict[int, list], **settings) -> Driver:
     """A walk whose neighbours have the scores written; number 100 is the start."""
     names = iter([n for n in scores if n != 100])
-    settings = {"max_repeats": len(scores[100]), "room": len(scores) - 1, "strides": (1,), **settings}
+    settings = {"scouts": 0, "max_repeats": len(scores[100]), "room": len(scores) - 1, "strides": (1,), **settings}
     driver = Driver("walk", lambda n, _, repeat: scores[n][repeat], **settings)
     driver.view.space = SimpleNamespace(neighbour=lambda *_: Proposal(number(next(names)), "step"))
     return driver
@@ -235,7 +235,9 @@ def test_failures_never_win():
 
 
 def test_a_walk_climbs_and_goes_back_where_it_is_stuck():
-    driver = Driver("walk", lambda n, *_: -abs(n - 105) if n > 60 else None, room=2, max_repeats=2, patience=2)
+    driver = Driver(
+        "walk", lambda n, *_: -abs(n - 105) if n > 60 else None, room=2, max_repeats=2, patience=2, scouts=0
+    )
     for _ in range(60):
         driver.step()
     assert 105 in driver.numbers()
@@ -243,9 +245,16 @@ def test_a_walk_climbs_and_goes_back_where_it_is_stuck():
 
 
 def test_a_walk_begins_at_the_best_start():
-    driver = Driver("walk", noisy, starts=(10, 119, 300))
+    driver = Driver("walk", noisy, starts=(10, 119, 300), scouts=0)
     driver.ask()
     assert driver.strategy.state.current == 1
+
+
+def test_a_walk_begins_at_the_best_of_its_scouts_too():
+    driver = Driver("walk", noisy, starts=(2000,), scouts=6)
+    assert [len(driver.step()) for _ in range(2)] == [4, 2]
+    driver.ask()
+    assert driver.strategy.state.current == int(driver.view.scores().argmax()) > 0
 
 
 # --- evolution --------------------------------------------------------------------------------------------------------

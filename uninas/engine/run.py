@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -98,6 +99,8 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     compat.init_distributed(cfg, launcher)
     try:
         with _determinism_restored():
+            # mmengine names a run by the second it starts in, and two of one name share their loggers.
+            cfg.setdefault("experiment_name", f"uninas_{time.time_ns()}")
             runner = Runner.from_cfg(cfg)
             if deterministic:
                 # Where torch has no such algorithm, as for some gradients on a GPU, a warning; mmengine wants an error.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..genotype import INPUT, OUTPUT, BlockGraph, SubBlock
 from ..ops import Dropout, Mask, Op, Size, Value, make
 from .tidy_parts import Cut, Cuts, flatten, pruned, restore, rewired
-from .tidy_trials import EXACT, NORMS, Trials, absorbed
+from .tidy_trials import EXACT, Trials, absorbed
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def last_op(sub: SubBlock, width: int) -> Op | None:
     op, inputs = sub.graph.ops[node], (Value(width),)
     if op.arity != 1 or isinstance(op, (Dropout, Mask)) or sub.graph.inputs_of(node, width) != inputs:
         return None
-    return op if isinstance(op, NORMS) or not op.parameters(inputs) else None
+    return op if op.role == "norm" or not op.parameters(inputs) else None
 
 
 class _Search:

@@ -21,27 +21,13 @@ from torch import Tensor, nn
 
 from ..compiler.init import without_initialisation
 from ..genotype import INPUT, OUTPUT, BlockGraph, Ref
-from ..ops import (
-    BatchNorm,
-    Conv,
-    DepthwiseConv,
-    Dropout,
-    GroupNorm,
-    LayerNorm,
-    LayerScale,
-    Mask,
-    Op,
-    RMSNorm,
-    Size,
-    Value,
-)
+from ..ops import Dropout, LayerScale, Mask, Op, Size, Value
 from .tidy_parts import Sources
 
 EXACT = 1e-9
 """Largest relative difference of outputs, in double precision, that is rounding."""
-NORMS = (BatchNorm, LayerNorm, RMSNorm, GroupNorm)
-SCALED = (Conv, DepthwiseConv, LayerScale)
-"""Operations whose weights can take over a factor for each channel, of what comes in or of what goes out."""
+SCALED = ("conv", "scale")
+"""Roles of operations whose weights can take over a factor for each channel, of what comes in or of what goes out."""
 
 
 @dataclass(frozen=True)
@@ -229,21 +215,22 @@ def absorbed(graph: BlockGraph, node: str, width: int, before: Op | None, tolera
     op, (source,) = graph.ops[node], graph.sources[node][:1]
     readers = [reader for reader, refs in graph.sources.items() if any(ref.node == node for ref in refs)]
     producer = before if source.node == INPUT else graph.ops[source.node]
-    following = [graph.ops.get(reader) for reader in readers]
-    if isinstance(op, NORMS):
+    following = [graph.ops.get(reader) for reader in readers]  # None for the output
+    roles = {other.role if other else None for other in following}
+    if op.role == "norm":
         value = graph.inputs_of(node, width)[0]
-        if isinstance(producer, NORMS):
+        if producer is not None and producer.role == "norm":
             difference = _norms_differ(producer, op, value, False)
             if difference <= tolerance:
                 return difference
-        if following and all(isinstance(other, NORMS) for other in following):
+        if roles == {"norm"}:
             difference = max(_norms_differ(op, other, value, True) for other in following if other is not None)
             if difference <= tolerance:
                 return difference
     elif isinstance(op, LayerScale) and op.init == 1.0:
         alone = sum(ref == source for refs in graph.sources.values() for ref in refs) == 1
-        behind = alone and source.node != INPUT and isinstance(producer, (*SCALED, *NORMS))
-        if behind or (following and all(isinstance(other, SCALED) for other in following)):
+        behind = alone and source.node != INPUT and producer is not None and producer.role in (*SCALED, "norm")
+        if behind or roles <= set(SCALED):
             return 0.0
     return None
 

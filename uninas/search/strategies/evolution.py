@@ -22,7 +22,7 @@ from .base import Draft, Result, Strategy, StrategySettings, View, Wanted
 from .breeding import child, newcomer
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "aging": {"population": 32, "tournament": 5, "crossover": 0.25, "strides": (1, 2, 4), "scratch": 0.5},
+    "aging": {"population": 24, "tournament": 6, "crossover": 0.25, "strides": (1, 2, 4), "scratch": 0.75},
     "published": {"population": 1024, "tournament": 1, "crossover": 0.0, "strides": (1,), "scratch": 1.0},
 }
 
@@ -35,15 +35,15 @@ class EvolutionSettings(StrategySettings):
     """Settings of `evolution`; those that are not given are the recipe's."""
 
     recipe: Literal["aging", "published"] = "aging"
-    population: int = Field(32, ge=2)
+    population: int = Field(24, ge=2)
     """aging: networks alive at a time; published: the best, who may be parents. So many are made to begin with."""
-    tournament: int = Field(5, ge=1)
+    tournament: int = Field(6, ge=1)
     """aging: networks drawn for a tournament, the best of which becomes a parent."""
     crossover: float = Field(0.25, ge=0, le=1)
     """Share of children with two parents."""
     strides: tuple[int, ...] = Field((1, 2, 4), min_length=1)
     """Moves between a parent and its child, drawn evenly."""
-    scratch: float = Field(0.5, ge=0, le=1)
+    scratch: float = Field(0.75, ge=0, le=1)
     """Share of the first population that is drawn from scratch; the others are walks from the starts."""
 
     @model_validator(mode="before")

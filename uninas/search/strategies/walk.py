@@ -1,5 +1,8 @@
 """walk: the traversal. From where it stands it looks at a few neighbours and moves on to the best one.
 
+It begins at the best of the starts and of some networks drawn from scratch: a walk changes little at a time, and where
+it begins decides much of where it ends.
+
 Scores are noisy, so neighbours are compared with the place the walk stands at repeat by repeat, on common weights and
 images. The best neighbour is scored again for as long as its lead is within the error, or has been seen only once; the
 neighbour that leads after that may be another one, which then has to prove itself too.
@@ -15,12 +18,14 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from .base import Result, Strategy, StrategySettings, View, Wanted
-from .breeding import stride
+from .breeding import sample, stride
 
 
 class WalkSettings(StrategySettings):
     """Settings of `walk`."""
 
+    scouts: int = Field(32, ge=0)
+    """Networks that are drawn from scratch before the first step."""
     strides: tuple[int, ...] = Field((1, 2, 4, 8), min_length=1)
     """Moves that lead to a neighbour, drawn evenly. One changes a score less than other weights do."""
     acceptance: Literal["better", "significant", "always"] = "better"
@@ -32,6 +37,8 @@ class WalkSettings(StrategySettings):
 class WalkState(BaseModel):
     """Where the walk stands."""
 
+    scouted: int = 0
+    """Networks drawn from scratch."""
     current: int | None = None
     trail: list[int] = []
     """The candidates that the walk moved on to, in order."""
@@ -61,7 +68,13 @@ class Walk(Strategy):
     def ask(self, view: View, rng: Random) -> list[Wanted]:
         state = self.state
         if state.current is None:
-            state.current = max(view.starts, key=view.score)
+            missing = min(view.room, self.settings.scouts - state.scouted)
+            scouts = [sample(view, rng) for _ in range(missing)]
+            state.scouted += missing
+            found = [Wanted(draft, view.repeats) for draft in scouts if draft is not None]
+            if found:
+                return found
+            state.current = int(view.scores().argmax())
         if state.contender is not None:
             pair = (state.contender, state.current)
             return [Wanted(candidate, state.repeats[candidate]) for candidate in pair]
