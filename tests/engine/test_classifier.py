@@ -64,6 +64,22 @@ def test_predictions_and_accuracy(genotype, batch):
     assert scores.sum().item() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, 7.5, 1e-30])
+def test_a_diverged_network_scores_nothing(value):
+    samples = [{"logits": torch.full((8,), value), "label": label} for label in range(8)]
+    metric = TopAccuracy()
+    metric.process(None, samples)
+    assert metric.compute_metrics(metric.results) == {"top1": 0, "top5": 0}
+
+
+def test_one_bad_output_does_not_take_the_others_along():
+    samples = [{"logits": torch.eye(6)[label], "label": label} for label in range(6)]
+    samples[2]["logits"] = samples[2]["logits"] * float("nan")
+    metric = TopAccuracy(topk=(1,))
+    metric.process(None, samples)
+    assert metric.compute_metrics(metric.results)["top1"] == pytest.approx(100 * 5 / 6)
+
+
 def test_the_last_stage_is_needed(genotype):
     backbone = {"type": "UniNASBackbone", "genotype": genotype.to_dict(), "out_indices": (0, 1)}
     with pytest.raises(EngineError, match="needs the last stage, 3"):

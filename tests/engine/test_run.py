@@ -191,6 +191,15 @@ class TestWhatAUserIsTold:
             train_config(cfg)
         assert "\n" not in str(caught.value)
 
+    def test_a_run_that_diverges_stops_and_names_the_iteration(self, genotype, folders, tmp_path):
+        cfg = configured("tiny_imagenet", genotype, folders, tmp_path, "data.input_size=[32, 32]")
+        cfg.optim_wrapper.optimizer.lr = 1e30
+        cfg.param_scheduler = []
+        cfg.optim_wrapper.clip_grad = None
+        with pytest.raises(EngineError, match=r"^iteration \d \(epoch 1\): the loss is (nan|inf)"):
+            train_config(cfg)
+        assert not list(tmp_path.glob("best_*.pth"))
+
     def test_launchers(self, monkeypatch):
         assert processes_of("none") == 1
         monkeypatch.setenv("SLURM_NTASKS", "3")

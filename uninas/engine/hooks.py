@@ -1,14 +1,18 @@
-"""Randomness that a resumed run repeats exactly."""
+"""What happens beside the training loop: seeds that a resumed run repeats, and a stop when a run has diverged."""
 
 from __future__ import annotations
 
+import math
 import random
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import FUNCTIONS, HOOKS
+
+from .errors import EngineError
 
 
 def seed_everything(*parts: int) -> None:
@@ -31,6 +35,21 @@ class EpochSeedHook(Hook):
 
     def before_train_epoch(self, runner) -> None:
         seed_everything(runner.seed, runner.epoch, get_rank())
+
+
+@HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Stops a run whose loss is no number any more, before it goes on to overwrite good checkpoints."""
+
+    priority = "VERY_HIGH"
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        loss = float(outputs["loss"].detach())
+        if not math.isfinite(loss):
+            raise EngineError(
+                f"iteration {runner.iter + 1} (epoch {runner.epoch + 1}): the loss is {loss}, so the run stops. Lower "
+                "optimizer.lr, raise schedule.warmup_epochs or set optimizer.clip_grad; the last checkpoint is kept"
+            )
 
 
 @FUNCTIONS.register_module()

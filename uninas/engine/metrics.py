@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 from mmengine.registry import METRICS
+from timm.utils import accuracy
+from torch import Tensor
 
 
 @METRICS.register_module()
 class TopAccuracy(BaseMetric):
-    """Top-k accuracies in percent, as `top1`, `top5`."""
+    """Top-k accuracies in percent, as `top1`, `top5`, of samples {"logits": classes, "label": class}.
+
+    A network that has diverged scores nothing: logits that are not finite are wrong (the log says how many), and a
+    class that shares its logit with others ranks behind them.
+    """
 
     default_prefix = None
 
@@ -21,8 +29,24 @@ class TopAccuracy(BaseMetric):
         self.topk = tuple(topk)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        self.results.extend(sample["rank"] for sample in data_samples)
+        self.results.extend(self._hits(sample["logits"].float(), sample["label"]) for sample in data_samples)
 
-    def compute_metrics(self, results: list[int]) -> dict[str, float]:
-        ranks = torch.tensor(results)
-        return {f"top{k}": float((ranks < k).float().mean() * 100) for k in self.topk}
+    def _hits(self, logits: Tensor, label: int) -> list[float] | None:
+        """100 or 0 for each k, None where the logits are not finite."""
+        if not bool(logits.isfinite().all()):
+            return None
+        # The next number below the right class's logit: smaller than any that it is equal to.
+        logits = logits.clone()
+        logits[label] = torch.nextafter(logits[label], logits.new_tensor(-torch.inf))
+        return [float(hit) for hit in accuracy(logits[None], torch.tensor([label], device=logits.device), self.topk)]
+
+    def compute_metrics(self, results: list[list[float] | None]) -> dict[str, float]:
+        invalid = results.count(None)
+        if invalid:
+            print_log(
+                f"the network's output is not finite on {invalid} of {len(results)} images, which count as wrong",
+                logger="current",
+                level=logging.WARNING,
+            )
+        hits = torch.tensor([row or [0.0] * len(self.topk) for row in results])
+        return {f"top{k}": float(mean) for k, mean in zip(self.topk, hits.mean(0))}

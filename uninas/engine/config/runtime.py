@@ -18,7 +18,7 @@ def runtime(protocol: Protocol, processes: int, best: str) -> dict[str, Any]:
         best: the metric by which the best checkpoint is chosen; larger is better.
     """
     rates = protocol.learning_rates(processes)
-    custom_hooks: list[dict[str, Any]] = [{"type": "EpochSeedHook"}]
+    custom_hooks: list[dict[str, Any]] = [{"type": "EpochSeedHook"}, {"type": "FiniteLossHook"}]
     if protocol.ema:
         ema = {"ema_type": "ExponentialMovingAverage", "momentum": float(f"{1 - protocol.ema:.10g}")}
         custom_hooks.append({"type": "EMAHook", "update_buffers": True, **ema})
