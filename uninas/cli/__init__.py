@@ -14,6 +14,7 @@ from .common import err, fail, out, print_json, read_genotype, run, usage
 from .networks import cost_command, score, show, validate
 from .search import search
 from .study import study
+from .tabulate import tabulate
 from .tidy import tidy
 
 __all__ = ["app", "err", "fail", "main", "out", "print_json", "read_genotype", "run", "usage"]
@@ -25,6 +26,7 @@ app.command("cost")(cost_command)
 app.command()(search)
 app.command()(study)
 app.command()(tidy)
+app.command()(tabulate)
 app.command()(score)
 app.command()(validate)
 app.command()(training.train)

@@ -6,17 +6,19 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
-from timm.utils import accuracy
+from timm.utils.metrics import accuracy
 from torch import Tensor
 
 
 @METRICS.register_module()
 class TopAccuracy(BaseMetric):
-    """Top-k accuracies in percent, as `top1`, `top5`, of samples {"logits": classes, "label": class}.
+    """Top-k accuracies in percent, as `top1`, `top5`, of samples {"logits": classes, "label": class}; with `loss`, the
+    mean cross-entropy of those whose logits are finite, in nats.
 
     A network that has diverged scores nothing: logits that are not finite are wrong (the log says how many), and a
     class that shares its logit with others ranks behind them.
@@ -29,16 +31,18 @@ class TopAccuracy(BaseMetric):
         self.topk = tuple(topk)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        self.results.extend(self._hits(sample["logits"].float(), sample["label"]) for sample in data_samples)
+        self.results.extend(self._judged(sample["logits"].float(), sample["label"]) for sample in data_samples)
 
-    def _hits(self, logits: Tensor, label: int) -> list[float] | None:
-        """100 or 0 for each k, None where the logits are not finite."""
+    def _judged(self, logits: Tensor, label: int) -> list[float] | None:
+        """100 or 0 for each k, and the loss; None where the logits are not finite."""
         if not bool(logits.isfinite().all()):
             return None
+        loss = float(logits.logsumexp(0) - logits[label])
         # The next number below the right class's logit: smaller than any that it is equal to.
         logits = logits.clone()
         logits[label] = torch.nextafter(logits[label], logits.new_tensor(-torch.inf))
-        return [float(hit) for hit in accuracy(logits[None], torch.tensor([label], device=logits.device), self.topk)]
+        hits = accuracy(logits[None], torch.tensor([label], device=logits.device), self.topk)
+        return [*(float(hit) for hit in hits), loss]
 
     def compute_metrics(self, results: list[list[float] | None]) -> dict[str, float]:
         invalid = results.count(None)
@@ -48,5 +52,7 @@ class TopAccuracy(BaseMetric):
                 logger="current",
                 level=logging.WARNING,
             )
-        hits = torch.tensor([row or [0.0] * len(self.topk) for row in results])
-        return {f"top{k}": float(mean) for k, mean in zip(self.topk, hits.mean(0))}
+        hits = torch.tensor([(row or [0.0] * len(self.topk))[: len(self.topk)] for row in results])
+        found = {f"top{k}": float(mean) for k, mean in zip(self.topk, hits.mean(0))}
+        losses = [row[-1] for row in results if row is not None]
+        return {**found, "loss": float(np.mean(losses))} if losses else found

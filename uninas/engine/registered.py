@@ -7,6 +7,6 @@ from . import compat
 
 compat.prepare()
 
-from . import backbone, classifier, hooks, images, metrics, optim  # noqa: E402
+from . import backbone, classifier, hooks, idx, images, metrics, optim  # noqa: E402
 
-MODULES = (backbone, classifier, hooks, images, metrics, optim)
+MODULES = (backbone, classifier, hooks, idx, images, metrics, optim)

@@ -92,10 +92,22 @@ class Data(Settings):
 
 
 class FolderData(Data):
+    format: Literal["folders", "idx"] = "folders"
+    """folders: one folder a class, as ImageNet has it; idx: the files of MNIST and Fashion-MNIST."""
     train: str = "train"
     val: str = "val"
+    """Name of a split; of idx files what stands before `-images`: `train` and `t10k`."""
+    train_limit: Count | None = None
+    """Images used at most, of idx files: the first ones, which are in no order."""
+    val_limit: Count | None = None
     crop_pct: Annotated[float, Field(gt=0, le=1)] = 0.875
     """Share of the shorter side that validation looks at."""
+
+    @model_validator(mode="after")
+    def _limits(self) -> FolderData:
+        if self.format == "folders" and (self.train_limit or self.val_limit):
+            raise ValueError("train_limit and val_limit are for format: idx; folders are used whole")
+        return self
 
 
 class CocoData(Data):

@@ -51,12 +51,16 @@ def data(protocol: Classification, root: str) -> dict[str, Any]:
     val = {**common, "crop_pct": settings.crop_pct, "interpolation": "bicubic"}
     workers = settings.workers
 
-    def folders(split: str, transform: dict[str, Any]) -> dict[str, Any]:
+    def images(split: str, transform: dict[str, Any], limit: int | None) -> dict[str, Any]:
+        if settings.format == "idx":
+            return {"type": "IdxImages", "root": root, "split": split, "transform": transform, "limit": limit}
         return {"type": "ImageFolders", "root": root, "split": split, "transform": transform}
 
+    train_images = images(settings.train, train, settings.train_limit)
+    val_images = images(settings.val, val, settings.val_limit)
     cfg: dict[str, Any] = {
-        "train_dataloader": loader(protocol.batch_size, workers, folders(settings.train, train), shuffle=True),
-        "val_dataloader": loader(protocol.val_batch_size, workers, folders(settings.val, val), shuffle=False),
+        "train_dataloader": loader(protocol.batch_size, workers, train_images, shuffle=True),
+        "val_dataloader": loader(protocol.val_batch_size, workers, val_images, shuffle=False),
         "val_evaluator": {"type": "TopAccuracy"},
     }
     for key in ("train_dataloader", "val_dataloader"):

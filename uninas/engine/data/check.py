@@ -28,7 +28,7 @@ def check(protocol: Protocol, root: str | Path) -> None:
     if not folder.is_dir():
         raise DataError(f"--data-root {folder}: there is no such folder; {_how_to_make(protocol)}")
     if isinstance(protocol, Classification):
-        faults = _folders(protocol, folder)
+        faults = _idx(protocol, folder) if protocol.data.format == "idx" else _folders(protocol, folder)
     elif isinstance(protocol, Detection):
         faults = _coco(protocol, folder)
     elif isinstance(protocol, Segmentation):
@@ -71,6 +71,22 @@ def _folders(protocol: Classification, root: Path) -> list[str]:
             lacking = sorted(classes[here] - classes[there])
             if lacking:
                 faults.append(f"{root / there}: lacks the classes {_some(lacking)} that {here} has")
+    return faults
+
+
+def _idx(protocol: Classification, root: Path) -> list[str]:
+    from ..idx import read_split  # mmengine, on which it stands, takes seconds to import
+
+    faults: list[str] = []
+    for split in (protocol.data.train, protocol.data.val):
+        try:
+            _, labels = read_split(root, split)
+        except DataError as problem:
+            faults.append(str(problem))
+            continue
+        classes = int(labels.max()) + 1
+        if classes != protocol.data.num_classes:
+            faults.append(_wrong_number(f"{root}: {split} has {classes} classes", protocol.data.num_classes, classes))
     return faults
 
 
