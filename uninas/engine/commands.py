@@ -135,9 +135,13 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the newest checkpoint in --work-dir.")
     ] = False,
-    launcher: Annotated[str, typer.Option(help="none, pytorch (torchrun) or slurm (srun).")] = "none",
-    amp: Annotated[bool, typer.Option("--amp", help="Mixed precision.")] = False,
-    pretrained: Annotated[Path | None, typer.Option(help="Checkpoint that the backbone starts from.")] = None,
+    launcher: Annotated[
+        str | None, typer.Option(help="none, pytorch (torchrun) or slurm (srun). Default: torchrun is noticed.")
+    ] = None,
+    amp: Annotated[bool, typer.Option("--amp", help="Mixed precision; the protocol's kind, or fp16.")] = False,
+    pretrained: Annotated[
+        str | None, typer.Option(help="Checkpoint that the backbone starts from: a file or a URL.")
+    ] = None,
     changes: SetOption = None,
     cfg_options: CfgOption = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and augmentation.")] = None,
@@ -146,24 +150,25 @@ def train(
     """Trains a genotype under a protocol: classification, detection or segmentation.
 
     Checks the data first. Writes checkpoints, the log and the complete config to --work-dir; --resume continues a
-    killed run exactly. Start it with torchrun and --launcher pytorch for several processes.
+    killed run exactly. Start it with torchrun for several processes.
     """
     from . import protocol
     from .backbone import as_genotype
     from .config import build_config
     from .data.check import check
-    from .run import processes_of, train_config
+    from .run import launched_by, processes_of, train_config
     from .weights import read_checkpoint
 
     plan = protocol.load(protocol_name, protocol.parse_changes([*(changes or []), *_seed_change(seed)]))
     network = as_genotype(genotype)
+    launcher = launcher or launched_by()
     processes = processes_of(launcher)
     if pretrained is not None:
         read_checkpoint(pretrained)
     if rank() == 0:
         check(plan, data_root)
     folder = work_dir or Path("runs", f"{plan.name}-{network.name or network.key[:8]}")
-    cfg = build_config(plan, network, str(data_root), processes, str(folder), str(pretrained) if pretrained else None)
+    cfg = build_config(plan, network, str(data_root), processes, str(folder), pretrained)
     merge_options(cfg, cfg_options)
     outcome = train_config(cfg, resume, launcher, amp)
     if rank() != 0:
@@ -182,12 +187,13 @@ def export_backbone(
     framework: Annotated[
         str | None, typer.Option(help="mask_rcnn, cascade_rcnn, retinanet; upernet, fpn. Default: the first of each.")
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Checkpoint with the backbone's weights.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Checkpoint with the backbone's weights: a file or a URL.")
+    ] = None,
     protocol_name: Annotated[
         str | None, typer.Option("--protocol", help="What fills the config; default: COCO's, ADE20K's.")
     ] = None,
     data_root: Annotated[str | None, typer.Option(help="The data set's folder.")] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Training processes, which scale the learning rates.")] = 8,
     changes: SetOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a folder that was exported before.")] = False,
     as_json: JsonOption = False,
@@ -206,7 +212,6 @@ def export_backbone(
         protocol=protocol_name,
         changes=protocol.parse_changes(changes or []),
         data_root=data_root,
-        processes=processes,
         force=force,
     )
     files = [path for path in (done.config, done.checkpoint, done.readme) if path is not None]

@@ -25,6 +25,7 @@ SILENCED = (
     "Default ``avg_non_ignore`` is False",
     "``build_loss`` would be deprecated",
     "The prefix is not set in metric class",
+    "'pin_memory' argument is set as true but no accelerator is found",
 )
 """How the messages start that every run would print and that no user can act on."""
 
@@ -115,6 +116,7 @@ def init_distributed(cfg: Any, launcher: str) -> None:
         "broadcast_buffers": False,
         "find_unused_parameters": cfg.get("find_unused_parameters", False),
     }
+    cfg.pop("sync_bn", None)
     replace_sync_bn(cfg)
 
 

@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UninasError
 from . import compat
@@ -50,15 +51,29 @@ class Outcome:
         ]
 
 
+def launched_by() -> str:
+    """The launcher that started this process, by its environment: pytorch (torchrun) or none.
+
+    SLURM is not guessed: a script without srun has SLURM's variables too.
+    """
+    return "pytorch" if {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= set(os.environ) else "none"
+
+
 def processes_of(launcher: str) -> int:
     """The number of training processes that the launcher started.
 
     Raises:
-        EngineError: unknown launcher, or its environment variables are missing or wrong.
+        EngineError: unknown launcher, its environment variables are missing or wrong, or there are several processes
+            and the launcher is said to be none.
     """
     if launcher not in LAUNCHERS:
         raise EngineError(f"--launcher: there is no {launcher!r}; choose from: {', '.join(LAUNCHERS)}")
     if launcher == "none":
+        if launched_by() == "pytorch" and os.environ["WORLD_SIZE"] != "1":
+            raise EngineError(
+                f"torchrun started {os.environ['WORLD_SIZE']} processes, and with --launcher none each would train "
+                "alone into the same folder: leave --launcher out, or give --launcher pytorch"
+            )
         return 1
     name, start = ("WORLD_SIZE", "torchrun") if launcher == "pytorch" else ("SLURM_NTASKS", "srun")
     value = os.environ.get(name, "")
@@ -78,7 +93,8 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     Raises:
         EngineError: something does not fit together; DataError: a broken image.
     """
-    if amp:
+    processes_of(launcher)
+    if amp and cfg.optim_wrapper.type == "OptimWrapper":
         use_amp(cfg.optim_wrapper)
     deterministic = bool(cfg.randomness.get("deterministic"))
     if deterministic:
@@ -102,6 +118,8 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
             # mmengine names a run by the second it starts in, and two of one name share their loggers.
             cfg.setdefault("experiment_name", f"uninas_{time.time_ns()}")
             runner = Runner.from_cfg(cfg)
+            if not cfg.get("load_from"):
+                check_statistics(runner.model)
             if deterministic:
                 # Where torch has no such algorithm, as for some gradients on a GPU, a warning; mmengine wants an error.
                 torch.use_deterministic_algorithms(True, warn_only=True)
@@ -160,6 +178,21 @@ def check_same_network(cfg: Config, checkpoint: Path) -> None:
         raise EngineError(
             f"{checkpoint}: was trained from the genotype {names[0]}, and --resume was asked for {names[1]}: "
             "give the first genotype, or another --work-dir"
+        )
+
+
+def check_statistics(model: Any) -> None:
+    """Refuse batch norms that keep their statistics where no checkpoint gives them any.
+
+    Raises:
+        EngineError: they would pass everything through unchanged.
+    """
+    backbone = getattr(model, "module", model).backbone
+    norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm)]
+    if norms and getattr(backbone, "norm_eval", False) and not backbone.pretrained:
+        raise EngineError(
+            f"norm is eval: {len(norms)} batch norms keep the statistics of a checkpoint, and there is none. Give "
+            "--pretrained, or --set norm=sync (norm=train for one process)"
         )
 
 
