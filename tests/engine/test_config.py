@@ -1,6 +1,7 @@
 """Configs built from protocols: every published number, and that mmengine's schedulers really follow it."""
 
 import logging
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -11,12 +12,14 @@ pytest.importorskip("mmseg")
 
 from mmengine.config import Config, ConfigDict
 from mmengine.optim import OptimWrapper
-from mmengine.registry import MODELS, PARAM_SCHEDULERS
+from mmengine.registry import DATASETS, MODELS, PARAM_SCHEDULERS, DefaultScope
 from mmengine.runner import Runner
+from PIL import Image
 
 import uninas
-from uninas.engine import protocol, registered
+from uninas.engine import compat, protocol, registered
 from uninas.engine.backbone import as_genotype
+from uninas.engine.check import check
 from uninas.engine.config import build_config
 from uninas.engine.config.frameworks import FRAMEWORKS, dense_model, levels
 from uninas.engine.errors import EngineError
@@ -194,6 +197,20 @@ def test_classes_without_names_are_refused(genotype, tmp_path):
     assert "metainfo" not in build_config(protocol.load("coco_mask_rcnn"), genotype).train_dataloader.dataset
 
 
+def test_what_is_checked_is_what_mmseg_reads(genotype, ade, tmp_path):
+    shutil.copytree(ade, tmp_path / "d")
+    for file in sorted((tmp_path / "d" / "images").rglob("*.jpg")):
+        Image.open(file).save(file.with_suffix(".png"))
+        file.unlink()
+    plan = protocol.load("tiny_ade", {"data": {"image_suffix": ".png"}})
+    assert check(plan, tmp_path / "d") == []
+    cfg = build_config(plan, genotype, str(tmp_path / "d"))
+    compat.prepare()
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        data = DATASETS.build(cfg.val_dataloader.dataset)
+    assert len(data) == 4 and data[0]["inputs"].shape[0] == 3
+
+
 def test_the_genotype_is_inline_and_comes_back(genotype):
     cfg = printed("imagenet", genotype, 1)
     assert as_genotype(cfg.model.backbone.genotype) == genotype
@@ -225,8 +242,6 @@ def test_classes_come_from_the_data(genotype, coco, ade):
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_necks_and_heads_fit_the_genotype(framework, genotype):
-    from mmengine.registry import MODELS, DefaultScope
-
     model = ConfigDict(dense_model(framework, genotype, num_classes=3, head_width=16))
     package = FRAMEWORKS[framework].package
     with DefaultScope.overwrite_default_scope(package):

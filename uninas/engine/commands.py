@@ -119,9 +119,10 @@ def check_data(
 ) -> None:
     """Checks that a data set is the one a protocol describes."""
     from . import protocol
-    from .data.check import check
+    from .check import check
 
-    check(protocol.load(name, protocol.parse_changes(changes or [])), data_root)
+    remarks = check(protocol.load(name, protocol.parse_changes(changes or [])), data_root)
+    typer.echo("".join(f"note: {remark}\n" for remark in remarks), nl=False)
     typer.echo(f"{data_root}: fits the protocol {name}")
 
 
@@ -154,8 +155,8 @@ def train(
     """
     from . import protocol
     from .backbone import as_genotype
+    from .check import check
     from .config import build_config
-    from .data.check import check
     from .run import launched_by, processes_of, train_config
     from .weights import read_checkpoint
 
@@ -166,7 +167,8 @@ def train(
     if pretrained is not None:
         read_checkpoint(pretrained)
     if rank() == 0:
-        check(plan, data_root)
+        for remark in check(plan, data_root):
+            typer.echo(f"note: {remark}", err=True)
     folder = work_dir or Path("runs", f"{plan.name}-{network.name or network.key[:8]}")
     cfg = build_config(plan, network, str(data_root), processes, str(folder), pretrained)
     merge_options(cfg, cfg_options)

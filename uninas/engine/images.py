@@ -16,7 +16,7 @@ from timm.data.dataset_factory import create_dataset
 from timm.data.distributed_sampler import RepeatAugSampler
 from timm.data.random_erasing import RandomErasing
 from timm.data.transforms_factory import create_transform
-from timm.utils import natural_key
+from timm.utils.misc import natural_key
 from torch.utils.data import Dataset
 
 from .errors import DataError
@@ -72,7 +72,8 @@ class TimmImages(Dataset):
         if not isinstance(self.data, ImageDataset):  # torchvision's
             image, label = self.data[index]
             return {"inputs": self.transform(image.convert("RGB")), "labels": label}
-        stream, label = self.data.reader[index][:2]
+        reader: Any = self.data.reader
+        stream, label = reader[index][:2]
         try:
             with stream, Image.open(stream) as image:
                 pixels = image.convert("RGB")

@@ -10,7 +10,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
-from timm.utils import accuracy
+from timm.utils.metrics import accuracy
 from torch import Tensor
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from ...genotype import Genotype
 from ..compat import replace_sync_bn
-from ..data.labels import ade_classes, coco_classes
 from ..errors import EngineError
+from ..labels import ade_classes, coco_classes
 from ..settings import CocoData, Detection, Segmentation
 from .bases import base, set_step
 from .frameworks import FRAMEWORKS, dense_model
