@@ -10,8 +10,8 @@ from PIL import Image
 
 from uninas.engine import protocol
 from uninas.engine.check import check
-from uninas.engine.data.make import make
 from uninas.engine.errors import DataError
+from uninas.toydata import make
 
 
 @pytest.fixture

@@ -17,12 +17,14 @@ from mmengine.runner import Runner
 from PIL import Image
 
 import uninas
-from uninas.engine import compat, protocol, registered
+from uninas.engine import protocol
 from uninas.engine.backbone import as_genotype
 from uninas.engine.check import check
 from uninas.engine.config import build_config
 from uninas.engine.config.frameworks import FRAMEWORKS, dense_model, levels
 from uninas.engine.errors import EngineError
+from uninas.mm_compat import prepare
+from uninas.mm_compat.distributed import replace_sync_bn
 
 # REFERENCE: epochs, warm-up, batch, learning rates of one process (lr, warm-up from, minimum), clip, drop path, kind
 PUBLISHED = {
@@ -205,7 +207,7 @@ def test_what_is_checked_is_what_mmseg_reads(genotype, ade, tmp_path):
     plan = protocol.load("tiny_ade", {"data": {"image_suffix": ".png"}})
     assert check(plan, tmp_path / "d") == []
     cfg = build_config(plan, genotype, str(tmp_path / "d"))
-    compat.prepare()
+    prepare()
     with DefaultScope.overwrite_default_scope("mmseg"):
         data = DATASETS.build(cfg.val_dataloader.dataset)
     assert len(data) == 4 and data[0]["inputs"].shape[0] == 3
@@ -246,7 +248,7 @@ def test_necks_and_heads_fit_the_genotype(framework, genotype):
     package = FRAMEWORKS[framework].package
     with DefaultScope.overwrite_default_scope(package):
         # mmseg's base asks for SyncBN, which exists on GPUs only.
-        registered.compat.replace_sync_bn(model)
+        replace_sync_bn(model)
         built = MODELS.build(model).eval()
     image = torch.zeros(1, 3, 64, 96)
     features = built.extract_feat(image)

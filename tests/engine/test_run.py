@@ -17,7 +17,8 @@ import uninas
 from uninas.engine import protocol
 from uninas.engine.config import build_config
 from uninas.engine.errors import DataError, EngineError
-from uninas.engine.run import launched_by, newest_checkpoint, processes_of, train_config
+from uninas.engine.run import newest_checkpoint, processes_of, train_config
+from uninas.mm_compat.distributed import launched_by
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -181,7 +182,7 @@ class TestWhatAUserIsTold:
 
     @pytest.mark.parametrize("workers", [0, 1])
     def test_an_image_that_breaks_during_training_is_named(self, genotype, tmp_path, workers):
-        from uninas.engine.data.make import make
+        from uninas.toydata import make
 
         make("tiny-imagenet", tmp_path / "d", train=16, val=8)
         for file in (tmp_path / "d" / "train").rglob("*.JPEG"):

@@ -101,7 +101,7 @@ class UniNASBackbone(BaseModule):
         self._hidden = (built,)
         self.channels, self.strides = built.channels, built.strides
         # Named by stage, as mmdet's Swin does, so that they load whatever other stages are read.
-        read = zip(built.out_indices, built.channels) if out_norm else ()
+        read = zip(built.out_indices or (), built.channels) if out_norm else ()
         self.out_norms = nn.ModuleDict({str(stage): LayerNorm2d(width) for stage, width in read})
         self.norm_eval = norm_eval
         self.frozen_stages = frozen_stages

@@ -83,12 +83,13 @@ def _folders(data: FolderData, root: Path, found: Findings) -> None:
     if data.source or all((root / f"{split}.tar").is_file() for split in (data.train, data.val)):
         return  # timm's readers say themselves what they miss
     classes: dict[str, set[str]] = {}
+    suffixes = tuple(get_img_extensions())
     for split in (data.train, data.val):
         folder = root / split
         if not folder.is_dir():
             found.fault([folder], "{}: there is no such folder; it should hold one folder a class")
             continue
-        images = {entry.name: _files(entry, get_img_extensions()) for entry in folder.iterdir() if entry.is_dir()}
+        images = {entry.name: _files(entry, suffixes) for entry in folder.iterdir() if entry.is_dir()}
         classes[split] = {name for name, files in images.items() if files}
         if split == data.train:
             found.fault([folder / name for name in sorted(set(images) - classes[split])], "{}: no images in this class")
@@ -164,7 +165,7 @@ def _ade(data: AdeData, root: Path, found: Findings) -> None:
         pairs = [(root / images / f"{n}{data.image_suffix}", root / masks / f"{n}{data.mask_suffix}") for n in both]
         broken = found.readable([picture for picture, _ in pairs])
         whole = (pair for pair in _sample(pairs) if pair[0] not in broken)
-        wrong = [fault for pair in whole if (fault := _wrong_mask(*pair, data.num_classes))]
+        wrong = [fault for picture, mask in whole if (fault := _wrong_mask(picture, mask, data.num_classes))]
         found.faults += wrong[:SHOWN]
 
 
@@ -173,7 +174,8 @@ def _wrong_mask(picture: Path, mask: Path, num_classes: int) -> str | None:
     try:
         with Image.open(picture) as image, Image.open(mask) as labels:
             if image.size != labels.size:
-                return "{}: is {} x {}, its image {} x {}".format(mask, *labels.size, *image.size)
+                (width, height), (w, h) = labels.size, image.size
+                return f"{mask}: is {width} x {height}, its image {w} x {h}"
             if labels.mode not in ("L", "P", "I", "I;16"):
                 return f"{mask}: a mask has one channel of class numbers, this is {labels.mode}"
             high: Any = labels.getextrema()[1]

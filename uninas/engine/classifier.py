@@ -8,7 +8,8 @@ from typing import Any, Literal
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from timm.data.mixup import Mixup
-from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
+from timm.loss.binary_cross_entropy import BinaryCrossEntropy
+from timm.loss.cross_entropy import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from torch import Tensor
 
 from ..compiler import build

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from mmengine.config import Config
@@ -17,11 +17,13 @@ from mmengine.utils import import_modules_from_strings
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UninasError
-from . import compat
+from ..mm_compat.distributed import init_distributed, launched_by
+from ..mm_compat.measures import is_worth_logging
 from .config.runtime import use_amp
 from .errors import DataError, EngineError
 from .weights import read_checkpoint
 
+Result = TypeVar("Result")
 LAUNCHERS = ("none", "pytorch", "slurm")
 
 
@@ -51,12 +53,10 @@ class Outcome:
         ]
 
 
-def launched_by() -> str:
-    """The launcher that started this process, by its environment: pytorch (torchrun) or none.
-
-    SLURM is not guessed: a script without srun has SLURM's variables too.
-    """
-    return "pytorch" if {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= set(os.environ) else "none"
+def rank() -> int:
+    """The number of this process among those that the launcher started, known before any group is set up."""
+    value = os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0"
+    return int(value) if value.isdigit() else 0
 
 
 def processes_of(launcher: str) -> int:
@@ -93,13 +93,8 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     Raises:
         EngineError: something does not fit together; DataError: a broken image.
     """
-    processes_of(launcher)
     if amp and cfg.optim_wrapper.type == "OptimWrapper":
         use_amp(cfg.optim_wrapper)
-    deterministic = bool(cfg.randomness.get("deterministic"))
-    if deterministic:
-        # cuBLAS is deterministic only with a workspace of fixed size.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     work_dir = Path(cfg.work_dir)
     found = newest_checkpoint(work_dir)
     if resume and found is not None:
@@ -110,20 +105,46 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
             f"{work_dir}: holds the checkpoint {found.name} of an earlier run: give --resume to continue "
             "it, or another --work-dir"
         )
-    cfg.launcher = launcher
+
+    def train(runner: Runner) -> dict[str, float]:
+        if not cfg.get("load_from"):
+            check_statistics(runner.model)
+        runner.train()
+        return _last_metrics(runner)
+
+    metrics = run_config(cfg, launcher, train)
+    last = newest_checkpoint(work_dir)
+    if last is None:
+        raise EngineError(f"{work_dir}: training ended without a checkpoint; is default_hooks.checkpoint turned off?")
+    return Outcome(work_dir, last, _best(work_dir), metrics)
+
+
+def run_config(cfg: Config, launcher: str | None, act: Callable[[Runner], Result]) -> Result:
+    """What `act` returns, given the Runner of a config, set up for the processes and the machine that there are.
+
+    Args:
+        launcher: one of LAUNCHERS; None finds out.
+
+    Raises:
+        EngineError: something does not fit together; DataError: a broken image.
+    """
+    cfg.launcher = launcher or launched_by()
+    processes_of(cfg.launcher)
+    deterministic = bool(cfg.randomness.get("deterministic"))
+    if deterministic:
+        # cuBLAS is deterministic only with a workspace of fixed size.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import_modules_from_strings(**cfg.custom_imports)
-    compat.init_distributed(cfg, launcher)
+    init_distributed(cfg, cfg.launcher)
     try:
         with _determinism_restored():
             # mmengine names a run by the second it starts in, and two of one name share their loggers.
             cfg.setdefault("experiment_name", f"uninas_{time.time_ns()}")
-            runner = Runner.from_cfg(cfg)
-            if not cfg.get("load_from"):
-                check_statistics(runner.model)
+            runner = QuietRunner.from_cfg(cfg)
             if deterministic:
                 # Where torch has no such algorithm, as for some gradients on a GPU, a warning; mmengine wants an error.
                 torch.use_deterministic_algorithms(True, warn_only=True)
-            runner.train()
+            return act(runner)
     except UninasError as problem:
         raise type(problem)(_own_message(problem)) from None
     except AssertionError as problem:
@@ -134,10 +155,15 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-    last = newest_checkpoint(work_dir)
-    if last is None:
-        raise EngineError(f"{work_dir}: training ended without a checkpoint; is default_hooks.checkpoint turned off?")
-    return Outcome(work_dir, last, _best(work_dir), _last_metrics(runner))
+
+
+class QuietRunner(Runner):
+    """mmengine's Runner, without the warnings that every run would log and nobody can act on."""
+
+    def build_logger(self, *arguments: Any, **settings: Any) -> Any:
+        logger = super().build_logger(*arguments, **settings)
+        logger.addFilter(is_worth_logging)
+        return logger
 
 
 @contextmanager

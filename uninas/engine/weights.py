@@ -11,7 +11,8 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from .compat import allow_checkpoint_types
+from ..errors import UninasError
+from ..mm_compat.measures import allow_checkpoint_types
 from .errors import EngineError
 
 PREFIXES = ("backbone.", "", "module.backbone.", "module.")
@@ -51,9 +52,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         EngineError: the file is missing, broken, or holds something other than weights.
     """
     allow_checkpoint_types()
-    file = _downloaded(str(path)) if "://" in str(path) else Path(path)
-    if not file.is_file():
-        raise EngineError(f"{file}: there is no such checkpoint")
+    file = local_file(path)
     try:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -61,7 +60,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             content: Any = load_file(str(file))
         else:
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except EngineError:
+    except UninasError:
         raise
     except Exception as problem:  # torch, zipfile and pickle each have their own way of saying that a file is broken
         raise EngineError(f"{file}: is not a checkpoint that can be loaded safely: {_first_line(problem)}") from problem
@@ -74,15 +73,23 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return {"state_dict": weights, "meta": content.get("meta") or {}}
 
 
-def _downloaded(url: str) -> Path:
-    """The file of a URL in the folder where torch keeps checkpoints."""
-    file = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(url).path).name)
+def local_file(path: str | Path) -> Path:
+    """A file as it is, or the file of a URL, downloaded to where torch keeps checkpoints.
+
+    Raises:
+        EngineError: it is not there, or cannot be downloaded.
+    """
+    file = Path(path)
+    if "://" in str(path):
+        file = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(str(path)).path).name)
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                torch.hub.download_url_to_file(str(path), str(file), progress=False)
+            except (OSError, ValueError) as problem:
+                raise EngineError(f"{path}: cannot be downloaded: {problem}") from None
     if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(file), progress=False)
-        except (OSError, ValueError) as problem:
-            raise EngineError(f"{url}: cannot be downloaded: {problem}") from None
+        raise EngineError(f"{file}: there is no such checkpoint")
     return file
 
 

@@ -84,7 +84,7 @@ def export(
     with new_folder(out, MARKER, force, ExportError) as folder:
         report = None
         if weights is not None:
-            report = _write_weights(genotype, weights, folder / "backbone.pth")
+            report = _write_weights(genotype, weights, folder / "backbone.pth", plan.model.out_norm)
             cfg.model.backbone.init_cfg = {"type": "Pretrained", "checkpoint": f"{HERE}/backbone.pth", "prefix": ""}
         file = folder / f"{name}.py"
         file.write_text(f'"""{_title(genotype, framework, plan.name)}"""\n\n{cfg.pretty_text}', "utf-8")
@@ -94,12 +94,13 @@ def export(
     return Exported(out / f"{name}.py", out / MARKER, checkpoint, report)
 
 
-def _write_weights(genotype: Genotype, source: str | Path, target: Path) -> LoadReport:
-    """Only the backbone's tensors, under the names that `uninas.build` gives them."""
-    backbone = UniNASBackbone(genotype, levels(genotype))
+def _write_weights(genotype: Genotype, source: str | Path, target: Path, out_norm: bool) -> LoadReport:
+    """Only the backbone's tensors that the checkpoint has, under the names that `uninas.build` gives them."""
+    backbone = UniNASBackbone(genotype, levels(genotype), out_norm=out_norm)
     report = load_backbone(backbone, source)
+    state = {name: tensor for name, tensor in backbone.state_dict().items() if name not in report.missing}
     meta = {"uninas": __version__, "genotype": {"name": genotype.name, "key": genotype.key}}
-    torch.save({"state_dict": backbone.state_dict(), "meta": meta}, target)
+    torch.save({"state_dict": state, "meta": meta}, target)
     return report
 
 
@@ -130,12 +131,6 @@ def _readme(
         if report
         else "There are no weights: training starts from the initialisation. Export with `--weights` to have them."
     )
-    ops = (
-        "mmdet imports mmcv's operators before it reads a config. Where mmcv has none compiled (mmcv-lite), run\n"
-        "`uninas doctor --install-ops` once in the environment: RoIAlign and NMS then come from torchvision.\n"
-        if to == "mmdet"
-        else ""
-    )
     channels = ", ".join(str(genotype.stages[i].width) for i in levels(genotype))
     strides = ", ".join(str(genotype.strides[i]) for i in levels(genotype))
     return f"""\
@@ -146,14 +141,15 @@ Genotype `{genotype.key}`; feature maps of {channels} channels at strides {strid
 The config follows the protocol `{plan.name}`. Its learning rate is that of one GPU with {plan.batch_size} images;
 `auto_scale_lr` multiplies it by the number of GPUs, as published.
 
-Needs `pip install "uninas-toolkit[mm]"` and the data set where `data_root` in the config says. With {to}'s own tools,
-from a checkout of {to} or, as here, from the installed package:
+Needs `pip install "uninas-toolkit[mm]"` and the data set where `data_root` in the config says. With {to}'s own tools:
 
 ```bash
-TOOLS=$(python -c "import {to}; print({to}.__path__[0])")/.mim/tools
-python $TOOLS/train.py {config} --work-dir work
-torchrun --nproc_per_node 8 $TOOLS/train.py {config} --work-dir work --launcher pytorch
-python $TOOLS/test.py {config} work/CHECKPOINT.pth
+uninas mm train {config} --work-dir work                                   # one GPU, or a CPU
+torchrun --nproc_per_node 8 -m uninas mm train {config} --work-dir work    # eight GPUs, eight times the rate
+uninas mm test {config} work/CHECKPOINT.pth
 ```
 
-{ops}"""
+`uninas mm train` runs the `tools/train.py` of the installed {to} and hands it what follows. It is needed beside an mmcv
+without compiled operators (mmcv-lite), which {to} imports before it reads any config; beside a compiled mmcv,
+`python tools/train.py {config}` in a checkout of {to} does the same.
+"""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...genotype import Genotype
-from ..compat import replace_sync_bn
+from ...mm_compat.distributed import replace_sync_bn
 from ..errors import EngineError
 from ..labels import ade_classes, coco_classes
 from ..settings import CocoData, Detection, Segmentation
