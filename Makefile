@@ -1,6 +1,7 @@
 # make search   installs the core into .venv and runs a real search on the CPU (minutes)
 # make demo     installs all of it and goes the whole way: search, training, mmdet, mmseg (about ten minutes)
 # make test     installs everything into .venv; lint, types, the whole test suite
+# make wheel    builds an sdist, from it a wheel, and uses that outside of the checkout
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 ARGS ?=
 
-.PHONY: search demo test lint
+.PHONY: search demo test wheel lint
 
 search: .venv/core
 	$(BIN)/uninas search --max-params 30M $(ARGS)
@@ -18,6 +19,9 @@ demo: .venv/all
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+wheel: .venv/all
+	OMP_NUM_THREADS=1 .ci/wheel
 
 lint: .venv/all
 	$(BIN)/ruff check .

@@ -21,8 +21,8 @@ import uninas
 from uninas import Genotype
 from uninas.engine import protocol
 from uninas.engine.config import build_config
-from uninas.engine.data.make import make
 from uninas.engine.run import train_config
+from uninas.toydata import make
 
 RESNET = ("resnet", (24, 48, 72, 96), (1, 1, 1, 1))
 COATNET = ("coatnet", (32, 48, 96, 128), (1, 1, 2, 1))

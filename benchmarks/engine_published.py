@@ -19,8 +19,9 @@ from mmengine.registry import MODELS, DefaultScope
 from torch.utils.flop_counter import FlopCounterMode
 
 import uninas
-from uninas.engine import compat, registered
+from uninas.engine import registered
 from uninas.engine.config.frameworks import dense_model
+from uninas.mm_compat.distributed import replace_sync_bn
 
 PUBLISHED = {
     "resnet": (24.8, 184, 47),
@@ -58,7 +59,7 @@ def segmentor(name: str):
     from mmseg.structures import SegDataSample
 
     cfg = dense_model("upernet", uninas.blocks.network(name), 150)
-    compat.replace_sync_bn(cfg)
+    replace_sync_bn(cfg)
     samples = []
     for _ in range(2):
         sample = SegDataSample(metainfo={"img_shape": (512, 512), "ori_shape": (512, 512), "pad_shape": (512, 512)})

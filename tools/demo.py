@@ -7,7 +7,6 @@ Every step is a command that can be typed by hand; the page DIR/README.md at the
 
 from __future__ import annotations
 
-import importlib
 import os
 import shlex
 import subprocess
@@ -20,7 +19,6 @@ import typer
 
 import uninas
 from uninas.cli import run
-from uninas.engine import site_ops
 from uninas.engine.errors import EngineError
 
 TOOLS = Path(__file__).resolve().parent
@@ -99,9 +97,6 @@ def demo(
     where = ("--data-root", folder / "digits", "--work-dir", digits)
     show.step("Training on digits", digits / "epoch_6.pth", *train, *where, "--set", "schedule.epochs=6")
 
-    site = folder / "site"
-    site.mkdir(exist_ok=True)
-    site_ops.install(site)
     for package, kind, name in (("mmdet", "coco", "Mask R-CNN"), ("mmseg", "ade", "UperNet")):
         out = folder / package
         export = (python, TOOLS / "export_backbone.py", best, "--to", package, "--out", out)
@@ -114,29 +109,14 @@ def demo(
             folder / f"tiny-{kind}",
         )
         short = ("--set", "schedule.epochs=2", "schedule.kind=cosine", "schedule.milestones=[]", "val_every=2")
-        show.step(f"Export to {package}", out, *export, *settings, "--processes", 1, *short)
+        show.step(f"Export to {package}", out, *export, *settings, *short)
         config = next(out.glob("*.py"))
         arguments = (config, "--work-dir", out / "work")
-        show.step(f"{name} with stock {package}", out / "work" / "epoch_2.pth", *stock(package, site), *arguments)
+        show.step(f"{name} with stock {package}", out / "work" / "epoch_2.pth", cli, "mm", "train", *arguments)
 
     page = show.page()
     (folder / "README.md").write_text(f"```\n{page}\n```\n")
     typer.echo(f"\n{page}")
-
-
-def stock(package: str, site: Path) -> tuple[str, ...]:
-    """The package's own training script, in a Python that knows the stand-in for mmcv's operators from the start.
-
-    The same as running the script after `uninas doctor --install-ops`, without a change to this environment.
-    """
-    folder = Path(next(iter(importlib.import_module(package).__path__)))
-    begin = f"import runpy, site, sys; site.addsitedir({str(site)!r}); sys.argv = sys.argv[1:]; "
-    return (
-        sys.executable,
-        "-c",
-        f"{begin}runpy.run_path(sys.argv[0], run_name='__main__')",
-        str(folder / ".mim/tools/train.py"),
-    )
 
 
 def _short(word: str) -> str:

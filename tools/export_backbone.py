@@ -3,7 +3,7 @@
 import sys
 
 from uninas.cli import app, run
-from uninas.engine.options import spread
+from uninas.cli.overrides import spread
 
 if __name__ == "__main__":
     run(app, spread(["export-backbone", *sys.argv[1:]]))

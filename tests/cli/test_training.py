@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("mmengine")
 
-from uninas.engine.options import spread
+from uninas.cli.overrides import spread
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = "from uninas.cli import main; main()"

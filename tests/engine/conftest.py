@@ -6,7 +6,7 @@ import pytest
 
 import uninas
 from uninas import Genotype
-from uninas.engine.data.make import make
+from uninas.toydata import make
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ import sys
 import torch
 from mmengine.registry import MODEL_WRAPPERS, MODELS
 
-from uninas.engine import compat, registered
+from uninas.engine import registered
 from uninas.genotype import Genotype
+from uninas.mm_compat.distributed import init_distributed
 
 genotype = Genotype.load(sys.argv[1])
 backbone = {"type": "UniNASBackbone", "genotype": genotype.to_dict(), "out_indices": (3,)}
@@ -20,7 +21,7 @@ expected = [p.grad.clone() for p in model.parameters()]
 model.zero_grad()
 
 cfg: dict = {}
-compat.init_distributed(cfg, "pytorch")
+init_distributed(cfg, "pytorch")
 wrapped = MODEL_WRAPPERS.build({**cfg["model_wrapper_cfg"], "module": model})
 rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 wrapped(inputs[rank::count], labels[rank::count], mode="loss")["loss"].backward()

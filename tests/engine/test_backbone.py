@@ -74,6 +74,28 @@ def test_copies_work_on_their_own(genotype):
     assert not torch.equal(backbone(image)[-1], other(image)[-1])
 
 
+def test_outputs_are_normalised_for_heads_on_request(genotype):
+    plain, normed = (UniNASBackbone(genotype, (1, 3), out_norm=norm, seed=2).eval() for norm in (False, True))
+    image = torch.randn(2, 3, 64, 48)
+    for raw, feature in zip(plain(image), normed(image)):
+        assert feature.mean(1).abs().max() < 1e-4 and (feature.std(1, correction=0) - 1).abs().max() < 1e-2
+        torch.testing.assert_close(
+            feature,
+            torch.nn.functional.layer_norm(raw.permute(0, 2, 3, 1), raw.shape[1:2], eps=1e-6).permute(0, 3, 1, 2),
+        )
+    assert [n for n in normed.state_dict() if n.startswith("out_norms")] == [
+        f"out_norms.{i}.{w}" for i in (1, 3) for w in ("weight", "bias")
+    ]
+    assert normed.get_layer_depth("out_norms.1.weight") == normed.get_layer_depth("head.weight")
+
+
+def test_channels_last_and_compile_change_no_numbers(genotype):
+    image = torch.randn(2, 3, 32, 32)
+    plain, other = UniNASBackbone(genotype).eval(), UniNASBackbone(genotype, channels_last=True).eval()
+    torch.testing.assert_close(plain(image)[-1], other(image)[-1])
+    assert other.channels_last == torch.cuda.is_available()
+
+
 @pytest.mark.parametrize("frozen", [-1, 0, 1, 2])
 def test_frozen_stages_have_no_gradients_and_stay_in_eval_mode(genotype, frozen):
     backbone = UniNASBackbone(genotype, frozen_stages=frozen).train()
@@ -155,6 +177,27 @@ class TestCheckpoints:
     def test_a_shorter_backbone_takes_its_part(self, genotype, trained):
         report = load_backbone(UniNASBackbone(genotype, out_indices=(0, 1)), trained[1])
         assert report.missing == () and report.ignored > 1
+
+    def test_of_a_classifier_into_a_backbone_with_norms_of_its_own(self, genotype, trained):
+        report = load_backbone(UniNASBackbone(genotype, out_norm=True), trained[1])
+        assert len(report.missing) == 8 and all(name.startswith("out_norms.") for name in report.missing)
+
+    def test_the_norms_come_back_too(self, genotype, tmp_path):
+        source = UniNASBackbone(genotype, out_norm=True)
+        torch.nn.init.normal_(source.out_norms["2"].weight)
+        torch.save({"state_dict": source.state_dict()}, tmp_path / "w.pth")
+        backbone = UniNASBackbone(genotype, out_norm=True)
+        assert not load_backbone(backbone, tmp_path / "w.pth").missing
+        assert torch.equal(backbone.out_norms["2"].weight, source.out_norms["2"].weight)
+
+    def test_from_a_url(self, genotype, trained, tmp_path, monkeypatch):
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+        url = trained[1].as_uri()
+        assert len(read_checkpoint(url)["state_dict"]) == len(trained[0].state_dict()) + 1
+        trained[1].unlink()
+        assert read_checkpoint(url)["state_dict"]  # downloaded once
+        with pytest.raises(EngineError, match=r"none\.pth: cannot be downloaded"):
+            read_checkpoint((tmp_path / "none.pth").as_uri())
 
     def test_a_wrong_prefix_is_told_the_right_one(self, genotype, trained):
         with pytest.raises(

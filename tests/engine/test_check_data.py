@@ -1,6 +1,7 @@
 """What is wrong with a data set is named before a run: which file, and what to do."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 from PIL import Image
 
 from uninas.engine import protocol
-from uninas.engine.data.check import check
-from uninas.engine.data.make import make
+from uninas.engine.check import check
 from uninas.engine.errors import DataError
+from uninas.toydata import make
 
 
 @pytest.fixture
@@ -66,11 +67,20 @@ class TestFolders:
         text = complaint("tiny_imagenet", folders, data={"num_classes": 5})
         assert "8 class folders" in text and "num_classes is 5" in text and "--set data.num_classes=8" in text
 
-    def test_validation_lacks_a_class(self, folders):
-        folder = folders / "val" / "n90000003"
-        next(folder.iterdir()).unlink()
-        folder.rmdir()
-        assert "lacks the classes n90000003 that train has" in complaint("tiny_imagenet", folders)
+    def test_validation_may_lack_a_class(self, folders):
+        shutil.rmtree(folders / "val" / "n90000003")
+        assert check(protocol.load("tiny_imagenet"), folders) == [
+            f"{folders / 'val'}: no images of the classes n90000003"
+        ]
+
+    def test_validation_has_a_class_of_its_own(self, folders):
+        (folders / "val" / "n90000003").rename(folders / "val" / "other")
+        assert "lacks the classes other that val has" in complaint("tiny_imagenet", folders)
+
+    def test_kinds_of_files_that_timm_does_not_read(self, folders):
+        for file in (folders / "train" / "n90000002").iterdir():
+            file.rename(file.with_suffix(".bmp"))
+        assert f"{folders / 'train' / 'n90000002'}: no images" in complaint("tiny_imagenet", folders)
 
     def test_an_image_that_cannot_be_read(self, folders):
         file = next((folders / "val" / "n90000001").iterdir())
@@ -110,14 +120,21 @@ class TestCoco:
         edit(file, lambda content: content["annotations"][1].update(category_id=77))
         assert "a category it does not list: ids 2" in complaint("tiny_coco", coco)
 
-    def test_a_class_nobody_annotated(self, coco):
-        file = coco / "annotations" / "instances_train2017.json"
+    def test_a_class_nobody_annotated_is_no_fault(self, coco):
+        file = coco / "annotations" / "instances_val2017.json"
         edit(file, lambda c: c.update(annotations=[a for a in c["annotations"] if a["category_id"] != 4]))
-        assert "no annotation of ring" in complaint("tiny_coco", coco)
+        assert check(protocol.load("tiny_coco"), coco) == [f"{file}: no annotation of ring"]
+
+    def test_some_of_the_categories_may_be_chosen(self, coco):
+        some = {"data": {"num_classes": 2, "classes": ["box", "ring"]}}
+        check(protocol.load("tiny_coco", some), coco)
+        wrong = {"num_classes": 2, "classes": ["box", "star"]}
+        assert "has no category star" in complaint("tiny_coco", coco, data=wrong)
 
     def test_splits_with_different_classes(self, coco):
         edit(coco / "annotations/instances_val2017.json", lambda c: c["categories"][0].update(name="circle"))
-        assert "different categories" in complaint("tiny_coco", coco)
+        assert "has no category disk" in complaint("tiny_coco", coco)
+        assert "different categories: circle, disk" in complaint("tiny_coco", coco, data={"classes": None})
 
     def test_an_image_that_cannot_be_read(self, coco):
         file = coco / "train2017" / "000000000001.jpg"
@@ -132,6 +149,14 @@ class TestAde:
     def test_an_image_without_a_mask(self, ade):
         (ade / "annotations/training/ADE_train_00000002.png").unlink()
         assert "1 names have an image or a mask but not both: ADE_train_00000002" in complaint("tiny_ade", ade)
+
+    def test_images_of_another_kind_than_mmseg_reads(self, ade):
+        for file in sorted((ade / "images").rglob("*.jpg")):
+            Image.open(file).save(file.with_suffix(".png"))
+            file.unlink()
+        text = complaint("tiny_ade", ade)
+        assert "files end in .png, and .jpg is what is read; give --set data.image_suffix" in text
+        assert check(protocol.load("tiny_ade", {"data": {"image_suffix": ".png"}}), ade) == []
 
     def test_a_mask_of_another_size(self, ade):
         Image.fromarray(np.ones((10, 12), np.uint8)).save(ade / "annotations/validation/ADE_val_00000001.png")
@@ -152,5 +177,5 @@ class TestAde:
 
     def test_another_number_of_classes(self, ade):
         assert "4 classes, and the protocol's data.num_classes is 7" in complaint(
-            "tiny_ade", ade, data={"num_classes": 7}
+            "tiny_ade", ade, data={"num_classes": 7, "classes": None}
         )

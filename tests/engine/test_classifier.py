@@ -14,7 +14,7 @@ from uninas.engine import registered
 from uninas.engine.classifier import UniNASClassifier
 from uninas.engine.errors import DataError, EngineError
 from uninas.engine.hooks import seed_everything
-from uninas.engine.images import ImageFolders
+from uninas.engine.images import ImagePreprocessor, RepeatedAugmentation, TimmImages
 from uninas.engine.metrics import TopAccuracy
 
 TRANSFORM = {"input_size": (3, 32, 48), "crop_pct": 1.0}
@@ -45,6 +45,10 @@ def test_losses_follow_the_settings(genotype, batch):
     smooth = classifier(genotype, label_smoothing=0.1).eval()
     expected = F.cross_entropy(logits, batch["labels"], label_smoothing=0.1).item()
     assert smooth(**batch, mode="loss")["loss"].item() == pytest.approx(expected)
+    bce = classifier(genotype, loss="bce").eval()
+    one_hot = F.one_hot(batch["labels"], 5).float()
+    expected_bce = F.binary_cross_entropy_with_logits(logits, one_hot).item()
+    assert bce(**batch, mode="loss")["loss"].item() == pytest.approx(expected_bce)
     seed_everything(0)
     mixed = classifier(genotype, mixup=0.8, cutmix=1.0).eval()
     assert mixed(**batch, mode="loss")["loss"].item() != pytest.approx(expected)
@@ -88,10 +92,10 @@ def test_the_last_stage_is_needed(genotype):
 
 class TestImages:
     def test_items(self, folders):
-        data = ImageFolders(str(folders), "train", TRANSFORM)
+        data = TimmImages(str(folders), "train", TRANSFORM)
         assert len(data) == 32 and len(data.metainfo["classes"]) == 8
         item = data[5]
-        assert item["inputs"].shape == (3, 32, 48) and item["inputs"].dtype == torch.float32
+        assert item["inputs"].shape == (3, 32, 48) and item["inputs"].dtype == torch.uint8
         assert sorted({data[i]["labels"] for i in range(32)}) == list(range(8))
 
     def test_the_same_from_a_tar(self, folders, tmp_path):
@@ -100,24 +104,60 @@ class TestImages:
         with tarfile.open(tmp_path / "train.tar", "w") as tar:
             for entry in sorted((folders / "train").iterdir()):
                 tar.add(entry, entry.name)
-        tarred, plain = (ImageFolders(str(root), "train", TRANSFORM) for root in (tmp_path, folders))
+        tarred, plain = (TimmImages(str(root), "train", TRANSFORM) for root in (tmp_path, folders))
         assert len(tarred) == len(plain)
-        assert sorted(tarred[i]["inputs"].sum().item() for i in range(8)) == pytest.approx(
-            sorted(plain[i]["inputs"].sum().item() for i in range(8)), abs=1e-3
+        assert sorted(tarred[i]["inputs"].float().mean().item() for i in range(8)) == pytest.approx(
+            sorted(plain[i]["inputs"].float().mean().item() for i in range(8)), abs=1e-3
         )
 
     def test_a_broken_image_is_named(self, tmp_path):
         (tmp_path / "train" / "a").mkdir(parents=True)
         (tmp_path / "train" / "a" / "x.jpg").write_bytes(b"nothing")
         with pytest.raises(DataError, match=r"train/a/x\.jpg: cannot be read as an image"):
-            ImageFolders(str(tmp_path), "train", TRANSFORM)[0]
+            TimmImages(str(tmp_path), "train", TRANSFORM)[0]
+
+    def test_a_split_that_lacks_a_class_keeps_the_numbers_of_the_others(self, folders, tmp_path):
+        import shutil
+
+        shutil.copytree(folders, tmp_path / "d")
+        shutil.rmtree(tmp_path / "d" / "val" / "n90000002")
+        data = TimmImages(str(tmp_path / "d"), "val", TRANSFORM, classes_of="train")
+        whole = TimmImages(str(folders), "val", TRANSFORM, classes_of="train")
+        assert {data[i]["labels"] for i in range(len(data))} == {0, 1, 3, 4, 5, 6, 7}
+        assert data.metainfo == whole.metainfo and len(data) == 14
+
+    def test_they_are_normalised_and_erased_on_the_device(self):
+        from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+        from torchvision.transforms.functional import normalize
+
+        images = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
+        batch = {"inputs": images, "labels": torch.arange(4)}
+        prepare = ImagePreprocessor(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, erasing=1.0)
+        expected = normalize(images / 255, list(IMAGENET_DEFAULT_MEAN), list(IMAGENET_DEFAULT_STD))
+        torch.testing.assert_close(prepare(batch)["inputs"], expected)
+        changed = (prepare(batch, training=True)["inputs"] - expected).abs().amax(1) > 1e-3
+        assert changed.flatten(1).any(1).all() and not changed.all()
+        assert not prepare.state_dict()
+
+    def test_repeated_augmentation(self):
+        sampler = RepeatedAugmentation(range(300), num_repeats=3, seed=1)
+        sampler.set_epoch(2)
+        seen = list(sampler)
+        assert len(seen) == len(sampler) == 256 and len(set(seen)) == -(-256 // 3)
+        assert seen == list(sampler)
+        sampler.set_epoch(3)
+        assert seen != list(sampler)
+
+    def test_what_timm_does_not_know(self, tmp_path):
+        with pytest.raises(DataError, match="Unknown torchvision dataset nothing"):
+            TimmImages(str(tmp_path), "val", TRANSFORM, source="torch/nothing")
 
     def test_a_missing_split(self, tmp_path):
         with pytest.raises(DataError, match=r"val: there is neither such a folder"):
-            ImageFolders(str(tmp_path), "val", TRANSFORM)
+            TimmImages(str(tmp_path), "val", TRANSFORM)
         (tmp_path / "val").mkdir()
         with pytest.raises(DataError, match="0 images"):
-            ImageFolders(str(tmp_path), "val", TRANSFORM)
+            TimmImages(str(tmp_path), "val", TRANSFORM)
 
 
 def optimizer_of(model, **paramwise) -> torch.optim.Optimizer:
@@ -156,14 +196,29 @@ def test_frozen_parameters_are_left_out_and_unknown_keys_refused(genotype):
         optimizer_of(torch.nn.Linear(2, 2), layer_decay=0.5)
 
 
-def test_mixed_precision_on_a_cpu_computes_in_bfloat16(genotype, batch):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_mixed_precision_on_a_cpu_computes_in_bfloat16(dtype, genotype, batch):
     model = classifier(genotype)
-    wrapper = OPTIM_WRAPPERS.build(
-        {"type": "CpuAmpOptimWrapper", "optimizer": torch.optim.SGD(model.parameters(), 0.1)}
-    )
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    wrapper = OPTIM_WRAPPERS.build({"type": "MixedPrecisionOptimWrapper", "dtype": dtype, "optimizer": optimizer})
     assert isinstance(wrapper, OptimWrapper) and registered.MODULES
+    before = model.head[0].weight.clone() if hasattr(model.head[0], "weight") else None
     with wrapper.optim_context(model):
         assert model(batch["inputs"]).dtype == torch.bfloat16
         loss = model(**batch, mode="loss")["loss"]
     wrapper.update_params(loss)
     assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert before is None or not torch.equal(before, model.head[0].weight)
+    wrapper.load_state_dict(wrapper.state_dict())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_mixed_precision_on_a_gpu(dtype, genotype, batch):
+    model = classifier(genotype).cuda()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    wrapper = OPTIM_WRAPPERS.build({"type": "MixedPrecisionOptimWrapper", "dtype": dtype, "optimizer": optimizer})
+    with wrapper.optim_context(model):
+        assert model(batch["inputs"].cuda()).dtype == getattr(torch, dtype)
+    assert wrapper.loss_scaler.is_enabled() == (dtype == "float16")

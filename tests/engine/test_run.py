@@ -18,6 +18,7 @@ from uninas.engine import protocol
 from uninas.engine.config import build_config
 from uninas.engine.errors import DataError, EngineError
 from uninas.engine.run import newest_checkpoint, processes_of, train_config
+from uninas.mm_compat.distributed import launched_by
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -121,7 +122,7 @@ def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(tmp_path):
 def test_torchrun_trains_with_scaled_rates(genotype, folders, tmp_path):
     genotype.save(tmp_path / "g.yaml")
     arguments = ["--protocol", "tiny_imagenet", "--genotype", str(tmp_path / "g.yaml"), "--data-root", str(folders)]
-    arguments += ["--work-dir", str(tmp_path / "w"), "--launcher", "pytorch", "--json"]
+    arguments += ["--work-dir", str(tmp_path / "w"), "--json"]
     arguments += ["--set", "schedule.epochs=2", "batch_size=4", "data.input_size=[32, 32]"]
     start = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     done = subprocess.run(command(*arguments, start=start), env=ON_CPU, capture_output=True, text=True)
@@ -130,11 +131,12 @@ def test_torchrun_trains_with_scaled_rates(genotype, folders, tmp_path):
     assert told["checkpoint"].endswith("epoch_2.pth") and 0 <= told["metrics"]["top1"] <= 100
     written = next((tmp_path / "w").glob("*/vis_data/config.py")).read_text()
     assert "processes=2" in written and "lr=0.002" in written
+    assert "Distributed launcher: pytorch" in done.stdout + done.stderr
 
 
 @pytest.mark.slow
 def test_classification_feeds_detection_and_segmentation(genotype, folders, coco, ade, tmp_path):
-    classes = configured("tiny_imagenet", genotype, folders, tmp_path / "c", "schedule.epochs=2", "amp=true")
+    classes = configured("tiny_imagenet", genotype, folders, tmp_path / "c", "schedule.epochs=2", "amp=bf16")
     first = train_config(classes)
     assert first.best is not None and set(first.metrics) == {"top1", "top5"}
     weights = torch.load(first.checkpoint, weights_only=True)["state_dict"]
@@ -180,7 +182,7 @@ class TestWhatAUserIsTold:
 
     @pytest.mark.parametrize("workers", [0, 1])
     def test_an_image_that_breaks_during_training_is_named(self, genotype, tmp_path, workers):
-        from uninas.engine.data.make import make
+        from uninas.toydata import make
 
         make("tiny-imagenet", tmp_path / "d", train=16, val=8)
         for file in (tmp_path / "d" / "train").rglob("*.JPEG"):
@@ -209,3 +211,16 @@ class TestWhatAUserIsTold:
             processes_of("pytorch")
         with pytest.raises(EngineError, match="choose from: none, pytorch, slurm"):
             processes_of("mpi")
+
+    def test_torchrun_without_a_launcher_is_noticed(self, monkeypatch):
+        assert launched_by() == "none"
+        for name, value in (("RANK", "1"), ("LOCAL_RANK", "1"), ("WORLD_SIZE", "4")):
+            monkeypatch.setenv(name, value)
+        assert launched_by() == "pytorch" and processes_of(launched_by()) == 4
+        with pytest.raises(EngineError, match="torchrun started 4 processes"):
+            processes_of("none")
+
+    def test_batch_norms_that_would_keep_no_statistics(self, genotype, folders, tmp_path):
+        cfg = configured("tiny_imagenet", genotype, folders, tmp_path, "norm=eval")
+        with pytest.raises(EngineError, match=r"norm is eval: \d+ batch norms keep .* Give --pretrained"):
+            train_config(cfg)

@@ -14,13 +14,12 @@ pytest.importorskip("mmseg")
 from mmengine.config import Config
 
 import uninas
-from uninas.engine import site_ops
 from uninas.engine.backbone import UniNASBackbone, as_genotype
 from uninas.engine.config.frameworks import FRAMEWORKS
-from uninas.engine.data.make import make
 from uninas.engine.errors import EngineError, ExportError
 from uninas.errors import UninasError
 from uninas.export.openmmlab import export
+from uninas.toydata import make
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +50,41 @@ def test_what_is_written(framework, genotype, weights, tmp_path):
     assert list(saved["state_dict"]) == list(plain.state_dict())
     assert saved["meta"]["genotype"]["key"] == genotype.key
     text = done.readme.read_text()
-    assert f"train.py {done.config.name}" in text and f"test.py {done.config.name}" in text
+    assert f"uninas mm train {done.config.name}" in text and f"uninas mm test {done.config.name}" in text
 
 
 def test_without_weights(genotype, tmp_path):
     done = export(genotype, "mmseg", tmp_path / "out")
     assert done.checkpoint is None and "no weights" in done.readme.read_text()
     assert Config.fromfile(done.config).model.backbone.init_cfg is None
+
+
+def test_it_is_for_one_gpu_and_follows_their_number(genotype, tmp_path):
+    done = export(genotype, "mmdet", tmp_path / "out")
+    cfg = Config.fromfile(done.config)
+    assert cfg.optim_wrapper.optimizer.lr == 2.5e-5 and cfg.train_dataloader.batch_size == 4
+    assert cfg.auto_scale_lr == {"enable": True, "base_batch_size": 4}
+    assert "torchrun --nproc_per_node 8" in done.readme.read_text()
+
+
+def test_classes_that_nothing_names(genotype, tmp_path):
+    with pytest.raises(EngineError, match="nothing names the classes"):
+        export(genotype, "mmdet", tmp_path / "out", changes={"data": {"num_classes": 7}})
+    assert not (tmp_path / "out").exists()
+    seven = {"data": {"num_classes": 7, "classes": list("abcdefg")}}
+    cfg = Config.fromfile(export(genotype, "mmdet", tmp_path / "out", changes=seven).config)
+    assert cfg.val_dataloader.dataset.metainfo.classes == list("abcdefg")
+
+
+def test_norms_of_the_outputs_are_exported_where_the_checkpoint_has_them(genotype, tmp_path):
+    backbone = UniNASBackbone(genotype, out_norm=True)
+    torch.nn.init.normal_(backbone.out_norms["1"].bias)
+    torch.save({"state_dict": backbone.state_dict()}, tmp_path / "w.pth")
+    done = export(genotype, "mmseg", tmp_path / "out", weights=tmp_path / "w.pth")
+    cfg = Config.fromfile(done.config)
+    built = UniNASBackbone(**{key: value for key, value in cfg.model.backbone.items() if key != "type"})
+    built.init_weights()
+    assert torch.equal(built.out_norms["1"].bias, backbone.out_norms["1"].bias)
 
 
 def test_the_folder_may_move(genotype, weights, tmp_path):
@@ -87,17 +114,12 @@ def test_faults(genotype, weights, tmp_path):
     assert [file.name for file in (tmp_path / "o").glob("*.py")] == ["coatnet_mask_rcnn.py"]
 
 
-def stock(package: str, tool: str, site: Path, folder: Path, *arguments: str) -> str:
-    """Run a package's own script, in a Python that found the operators when it started."""
-    import importlib
-
-    script = Path(next(iter(importlib.import_module(package).__path__))) / ".mim" / "tools" / f"{tool}.py"
-    code = f"import runpy, site, sys; site.addsitedir({str(site)!r}); sys.argv = sys.argv[1:]; "
-    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
+def stock(tool: str, folder: Path, *arguments: str) -> str:
+    """Run the package's own script, as the README of the export tells."""
     done = subprocess.run(
-        [sys.executable, "-c", code, str(script), *arguments],
+        [sys.executable, "-m", "uninas", "mm", tool, *arguments],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(uninas.__file__).parents[1])},
         capture_output=True,
         text=True,
     )
@@ -120,13 +142,10 @@ def test_stock_tools_train_validate_resume_and_test(package, genotype, weights, 
         changes=small,
         data_root=str(tmp_path / "data"),
     )
-    site = tmp_path / "site"
-    site.mkdir()
-    site_ops.install(site)
     arguments = (done.config.name, "--work-dir", "work", "--cfg-options")
-    first = stock(package, "train", site, tmp_path / "out", *arguments, "train_cfg.max_epochs=1")
+    first = stock("train", tmp_path / "out", *arguments, "train_cfg.max_epochs=1")
     assert "tensors loaded" in first and metric in first
-    second = stock(package, "train", site, tmp_path / "out", *arguments, "train_cfg.max_epochs=2", "--resume")
+    second = stock("train", tmp_path / "out", *arguments, "train_cfg.max_epochs=2", "--resume")
     assert "resumed epoch: 1" in second and (tmp_path / "out" / "work" / "epoch_2.pth").is_file()
-    tested = stock(package, "test", site, tmp_path / "out", done.config.name, "work/epoch_2.pth")
+    tested = stock("test", tmp_path / "out", done.config.name, "work/epoch_2.pth")
     assert metric in tested

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..engine import commands as training
-from ..engine.options import spread
+from . import data, openmmlab, protocols, training
 from .common import err, fail, out, print_json, read_genotype, run, usage
 from .networks import cost_command, score, show, validate
+from .overrides import spread
 from .search import search
 from .study import study
 from .tabulate import tabulate
@@ -30,10 +30,13 @@ app.command()(tabulate)
 app.command()(score)
 app.command()(validate)
 app.command()(training.train)
-app.command("export-backbone")(training.export_backbone)
-app.command()(training.doctor)
-app.add_typer(training.protocol_app, name="protocol")
-app.add_typer(training.data_app, name="data")
+app.command()(training.test)
+app.command()(training.predict)
+app.command("export-backbone")(openmmlab.export_backbone)
+app.command()(openmmlab.doctor)
+app.add_typer(protocols.app, name="protocol")
+app.add_typer(data.app, name="data")
+app.add_typer(openmmlab.app, name="mm")
 
 
 @app.callback(invoke_without_command=True)

@@ -23,7 +23,7 @@ from ..units import parse_size
 out = Console()
 err = Console(stderr=True)
 
-TRAINING_PACKAGES = ("mmengine", "mmcv", "mmdet", "mmseg", "sklearn")
+TRAINING_PACKAGES = ("mmengine", "mmcv", "mmdet", "mmseg", "sklearn", "omegaconf", "torchvision")
 """What the extra `mm` brings. (`uninas.benchmark` says itself what it misses.)"""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
-from torch import Tensor
+from timm.layers.norm import LayerNorm2d
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..blocks.networks import named_or_file
@@ -49,8 +51,11 @@ class UniNASBackbone(BaseModule):
         out_indices: stages whose outputs are returned, counted from 0; later stages are not built.
         frozen_stages: -1 freezes nothing, 0 the stem, n the stem and the first n stages.
         norm_eval: keep batch norms at their stored statistics while training.
+        out_norm: a layer norm over the channels of each output, for heads that read several of them.
         drop_path_rate: stochastic depth of the last block.
         with_cp: recompute activations in the backward pass, to save memory.
+        channels_last: keep weights and feature maps as NHWC, on a GPU only.
+        compile: compile the network with `torch.compile`.
         seed: of the initial weights.
         init_cfg: `dict(type="Pretrained", checkpoint=..., prefix="backbone.")`. Without `prefix` it is found out;
             `strict=False` loads what fits. Anything that does not load is an error or in the log.
@@ -65,8 +70,11 @@ class UniNASBackbone(BaseModule):
         out_indices: Sequence[int] = (0, 1, 2, 3),
         frozen_stages: int = -1,
         norm_eval: bool = False,
+        out_norm: bool = False,
         drop_path_rate: float = 0.0,
         with_cp: bool = False,
+        channels_last: bool = False,
+        compile: bool = False,
         seed: int = 0,
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
@@ -92,19 +100,32 @@ class UniNASBackbone(BaseModule):
         self.stem, self.stages = built.stem, built.stages
         self._hidden = (built,)
         self.channels, self.strides = built.channels, built.strides
+        # Named by stage, as mmdet's Swin does, so that they load whatever other stages are read.
+        read = zip(built.out_indices or (), built.channels) if out_norm else ()
+        self.out_norms = nn.ModuleDict({str(stage): LayerNorm2d(width) for stage, width in read})
         self.norm_eval = norm_eval
         self.frozen_stages = frozen_stages
         built.set_grad_checkpointing(with_cp)
         if frozen_stages >= 0:
             built.freeze_stages(frozen_stages)
+        # Torch's CPU kernels have given wrong gradients for grouped convolutions in this format.
+        self.channels_last = channels_last and torch.cuda.is_available()
+        if self.channels_last:
+            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if compile:
+            built.compile()
 
     @property
-    def network(self) -> torch.nn.Module:
+    def network(self) -> nn.Module:
         """The compiled network, sharing its parts with this module."""
         return self._hidden[0]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return self._hidden[0](x)
+        if self.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        features = self._hidden[0](x)
+        norms = self.out_norms.values()
+        return tuple(norm(feature) for norm, feature in zip(norms, features)) if norms else features
 
     def train(self, mode: bool = True) -> UniNASBackbone:
         """Frozen stages, and all batch norms where `norm_eval` asks for it, stay in eval mode."""
@@ -123,6 +144,9 @@ class UniNASBackbone(BaseModule):
         self._is_init = True
         cfg = dict(self.pretrained)
         if not cfg:
+            if self.norm_eval and any(isinstance(module, _BatchNorm) for module in self.modules()):
+                told = "norm_eval without init_cfg: batch norms keep statistics that no checkpoint gave"
+                print_log(f"backbone: {told}", logger="current", level=logging.WARNING)
             return
         if cfg.pop("type", None) != "Pretrained" or "checkpoint" not in cfg:
             raise EngineError(

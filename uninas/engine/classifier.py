@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-import torch.nn.functional as F
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from timm.data.mixup import Mixup
+from timm.loss.binary_cross_entropy import BinaryCrossEntropy
+from timm.loss.cross_entropy import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from torch import Tensor
 
 from ..compiler import build
@@ -22,6 +23,7 @@ class UniNASClassifier(BaseModel):
     Args:
         backbone: config of a `UniNASBackbone`; its last output goes to the head.
         num_classes: outputs of the head.
+        loss: bce is a binary cross-entropy for every class.
         label_smoothing: share of the target that is spread over all classes.
         mixup, cutmix: alphas of the Beta distributions to mix pairs of images from; 0 turns either off.
     """
@@ -30,6 +32,7 @@ class UniNASClassifier(BaseModel):
         self,
         backbone: Mapping[str, Any],
         num_classes: int,
+        loss: Literal["cross_entropy", "bce"] = "cross_entropy",
         label_smoothing: float = 0.0,
         mixup: float = 0.0,
         cutmix: float = 0.0,
@@ -42,10 +45,13 @@ class UniNASClassifier(BaseModel):
         if len(self.backbone.stages) != len(genotype.stages):
             raise EngineError(f"out_indices: a classifier needs the last stage, {len(genotype.stages) - 1}")
         self.head: Any = build(genotype, num_classes, seed=backbone.get("seed", 0)).head
-        self.label_smoothing = label_smoothing
-        self.mix = None
+        self.mix: Any = None
         if mixup or cutmix:
             self.mix = Mixup(mixup, cutmix, label_smoothing=label_smoothing, num_classes=num_classes)
+        if loss == "bce":
+            self.loss: Any = BinaryCrossEntropy(label_smoothing)
+        else:
+            self.loss = SoftTargetCrossEntropy() if self.mix else LabelSmoothingCrossEntropy(label_smoothing)
 
     def forward(self, inputs: Tensor, labels: Tensor | None = None, mode: str = "tensor") -> Any:
         """Images B x 3 x H x W and labels B -> logits ("tensor"), {"loss"} ("loss") or a dict an image ("predict")."""
@@ -53,9 +59,8 @@ class UniNASClassifier(BaseModel):
             if labels is None:
                 raise EngineError("a loss needs labels")
             if self.mix is not None:
-                inputs, targets = self.mix(inputs, labels)
-                return {"loss": F.cross_entropy(self.logits(inputs), targets.to(inputs.dtype))}
-            return {"loss": F.cross_entropy(self.logits(inputs), labels, label_smoothing=self.label_smoothing)}
+                inputs, labels = self.mix(inputs, labels)
+            return {"loss": self.loss(self.logits(inputs).float(), labels)}
         logits = self.logits(inputs)
         if mode == "tensor":
             return logits

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
-from mmengine.hooks import Hook
+from mmengine.dist import all_reduce_params, get_rank
+from mmengine.hooks import EMAHook, Hook
 from mmengine.registry import FUNCTIONS, HOOKS
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .errors import EngineError
 
@@ -50,6 +51,21 @@ class FiniteLossHook(Hook):
                 f"iteration {runner.iter + 1} (epoch {runner.epoch + 1}): the loss is {loss}, so the run stops. Lower "
                 "optimizer.lr, raise schedule.warmup_epochs or set optimizer.clip_grad; the last checkpoint is kept"
             )
+
+
+@HOOKS.register_module()
+class ShareBuffersHook(Hook):
+    """Averages the batch norms' statistics over processes after every epoch, in the network and its moving average.
+
+    All processes then validate with what is saved. (mmengine's SyncBuffersHook does not see the moving average, and
+    takes other buffers too, of which processes that saw images of other sizes may have different ones.)
+    """
+
+    def after_train_epoch(self, runner) -> None:
+        averages = [hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook)]
+        for model in (runner.model, *averages):
+            norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+            all_reduce_params([b for m in norms for b in (m.running_mean, m.running_var)], op="mean")
 
 
 @FUNCTIONS.register_module()

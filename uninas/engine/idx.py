@@ -27,7 +27,7 @@ PARTS = {"images": 3, "labels": 1}
 
 @DATASETS.register_module()
 class IdxImages(Dataset):
-    """A split of IDX files. An item is {"inputs": normalised image 3 x H x W, "labels": class}; grey is repeated.
+    """A split of IDX files. An item is {"inputs": uint8 image 3 x H x W, "labels": class}; grey is repeated.
 
     Args:
         root: the folder of the files, or one that torchvision downloaded to.
@@ -41,7 +41,7 @@ class IdxImages(Dataset):
 
     def __init__(self, root: str, split: str, transform: Mapping[str, Any], limit: int | None = None) -> None:
         self.images, self.labels = (part[:limit] for part in read_split(Path(root), split))
-        self.transform: Any = create_transform(**transform)
+        self.transform: Any = create_transform(**transform, normalize=False)
         self.metainfo = {"classes": [str(label) for label in range(int(self.labels.max()) + 1)]}
 
     def __len__(self) -> int:

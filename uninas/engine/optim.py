@@ -1,18 +1,20 @@
-"""Parameter groups for training, and mixed precision on a CPU."""
+"""Parameter groups for training, and mixed precision on any machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+from mmengine.optim import AmpOptimWrapper, DefaultOptimWrapperConstructor, OptimWrapper
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from timm.optim.lamb import Lamb
 from torch import nn
 
 from .errors import EngineError
+
+OPTIMIZERS.register_module(module=Lamb)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -53,10 +55,18 @@ class UniNASOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
 
 @OPTIM_WRAPPERS.register_module()
-class CpuAmpOptimWrapper(OptimWrapper):
-    """bfloat16 autocast on a CPU, where mmengine's AmpOptimWrapper refuses to work. No loss scaling is needed."""
+class MixedPrecisionOptimWrapper(AmpOptimWrapper):
+    """mmengine's AmpOptimWrapper on whatever the run finds: float16 with loss scaling or bfloat16 without on a GPU.
 
-    @contextmanager
-    def optim_context(self, model: nn.Module) -> Iterator[None]:
-        with super().optim_context(model), torch.autocast("cpu", dtype=torch.bfloat16):
-            yield
+    A CPU, where AmpOptimWrapper refuses to work, computes in bfloat16 whatever `dtype` says.
+    """
+
+    def __init__(self, dtype: str = "float16", **kwargs: Any) -> None:
+        if torch.cuda.is_available():
+            super().__init__(loss_scale={"enabled": dtype == "float16"}, dtype=dtype, **kwargs)  # type: ignore[arg-type]
+            return
+        OptimWrapper.__init__(self, **kwargs)
+        self.cast_dtype = torch.bfloat16
+        self.loss_scaler, self._scale_update_param = torch.amp.GradScaler("cpu", enabled=False), None
+        if dtype != "bfloat16":
+            print_log(f"mixed precision: bfloat16 in place of {dtype}, on a CPU", logger="current")

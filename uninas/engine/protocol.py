@@ -13,6 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
 from .. import resources, yaml_files
 from ..errors import ResourceError, nearest
 from .errors import ProtocolError
@@ -32,8 +36,7 @@ def load(name: str | Path, changes: Mapping[str, Any] | None = None) -> Classifi
         ProtocolError: no such protocol, or it is not valid; the message names the file and the place in it.
     """
     path = resources.find("protocols", name)
-    data = _merge(_read(path, ()), changes or {})
-    data.setdefault("name", path.stem)
+    data = {"name": path.stem, **_merged(*_layers(path, ()), changes or {})}
     task = data.get("task")
     if task not in TASKS:
         raise ProtocolError(f"{path}: task: there is no task {task!r}; {nearest(str(task), TASKS)}")
@@ -49,25 +52,19 @@ def parse_changes(pairs: list[str]) -> dict[str, Any]:
     Raises:
         ProtocolError: a pair without `=`, or a value that is not YAML.
     """
-    changes: dict[str, Any] = {}
     for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
+        if not pair.partition("=")[0] or "=" not in pair:
             raise ProtocolError(f"{pair!r} is not a change; write key=value, such as schedule.epochs=3")
-        try:
-            nested: Any = yaml_files.parse(value)
-        except ResourceError as problem:
-            raise ProtocolError(f"{pair!r}: {problem}") from None
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
-        changes = _merge(changes, nested)
-    return changes
+    try:
+        return _merged(OmegaConf.from_dotlist(pairs))
+    except (YAMLError, OmegaConfBaseException) as problem:
+        raise ProtocolError(f"{' '.join(pairs)}: {problem}") from None
 
 
-def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """The file's content over that of its `base`."""
-    if path in seen:
-        raise ProtocolError(f"{path}: base: {' -> '.join(p.stem for p in (*seen, path))} goes in a circle")
+def _layers(path: Path, above: tuple[Path, ...]) -> list[dict[str, Any]]:
+    """The file's content, after that of its `base`."""
+    if path in above:
+        raise ProtocolError(f"{path}: base: {' -> '.join(p.stem for p in (*above, path))} goes in a circle")
     try:
         data = yaml_files.read(path)
     except ResourceError as problem:
@@ -76,15 +73,12 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise ProtocolError(f"{path}: a protocol is a mapping, got {type(data).__name__}")
     base = data.pop("base", None)
     if base is None:
-        return data
+        return [data]
     beside = path.parent / str(base)
     found = beside if beside.is_file() else resources.find("protocols", str(base))
-    return _merge(_read(found, (*seen, path)), data)
+    return [*_layers(found, (*above, path)), data]
 
 
-def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
+def _merged(*layers: Any) -> dict[str, Any]:
+    """Mappings key by key, anything else from the last that has it."""
+    return OmegaConf.to_container(OmegaConf.merge(*layers))  # type: ignore[return-value]

@@ -3,9 +3,9 @@
 `custom_imports = dict(imports=["uninas.engine.registered"])` is all that a config for mmengine, mmdet or mmseg needs.
 """
 
-from . import compat
+from ..mm_compat import prepare
 
-compat.prepare()
+prepare()
 
 from . import backbone, classifier, hooks, idx, images, metrics, optim  # noqa: E402
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UninasError
-from . import compat
+from ..mm_compat.distributed import init_distributed, launched_by
+from ..mm_compat.measures import is_worth_logging
 from .config.runtime import use_amp
 from .errors import DataError, EngineError
 from .weights import read_checkpoint
 
+Result = TypeVar("Result")
 LAUNCHERS = ("none", "pytorch", "slurm")
 
 
@@ -50,15 +53,27 @@ class Outcome:
         ]
 
 
+def rank() -> int:
+    """The number of this process among those that the launcher started, known before any group is set up."""
+    value = os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0"
+    return int(value) if value.isdigit() else 0
+
+
 def processes_of(launcher: str) -> int:
     """The number of training processes that the launcher started.
 
     Raises:
-        EngineError: unknown launcher, or its environment variables are missing or wrong.
+        EngineError: unknown launcher, its environment variables are missing or wrong, or there are several processes
+            and the launcher is said to be none.
     """
     if launcher not in LAUNCHERS:
         raise EngineError(f"--launcher: there is no {launcher!r}; choose from: {', '.join(LAUNCHERS)}")
     if launcher == "none":
+        if launched_by() == "pytorch" and os.environ["WORLD_SIZE"] != "1":
+            raise EngineError(
+                f"torchrun started {os.environ['WORLD_SIZE']} processes, and with --launcher none each would train "
+                "alone into the same folder: leave --launcher out, or give --launcher pytorch"
+            )
         return 1
     name, start = ("WORLD_SIZE", "torchrun") if launcher == "pytorch" else ("SLURM_NTASKS", "srun")
     value = os.environ.get(name, "")
@@ -78,12 +93,8 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     Raises:
         EngineError: something does not fit together; DataError: a broken image.
     """
-    if amp:
+    if amp and cfg.optim_wrapper.type == "OptimWrapper":
         use_amp(cfg.optim_wrapper)
-    deterministic = bool(cfg.randomness.get("deterministic"))
-    if deterministic:
-        # cuBLAS is deterministic only with a workspace of fixed size.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     work_dir = Path(cfg.work_dir)
     found = newest_checkpoint(work_dir)
     if resume and found is not None:
@@ -94,18 +105,48 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
             f"{work_dir}: holds the checkpoint {found.name} of an earlier run: give --resume to continue "
             "it, or another --work-dir"
         )
-    cfg.launcher = launcher
+
+    def train(runner: Runner) -> dict[str, float]:
+        if not cfg.get("load_from"):
+            check_statistics(runner.model)
+        runner.train()
+        return _last_metrics(runner)
+
+    metrics = run_config(cfg, launcher, train)
+    last = newest_checkpoint(work_dir)
+    if last is None:
+        raise EngineError(f"{work_dir}: training ended without a checkpoint; is default_hooks.checkpoint turned off?")
+    return Outcome(work_dir, last, _best(work_dir), metrics)
+
+
+def run_config(cfg: Config, launcher: str | None, act: Callable[[Runner], Result]) -> Result:
+    """What `act` returns, given the Runner of a config, set up for the processes and the machine that there are.
+
+    Args:
+        launcher: one of LAUNCHERS; None finds out.
+
+    Raises:
+        EngineError: something does not fit together; DataError: a broken image.
+    """
+    cfg.launcher = launcher or launched_by()
+    processes_of(cfg.launcher)
+    deterministic = bool(cfg.randomness.get("deterministic"))
+    if deterministic:
+        # cuBLAS is deterministic only with a workspace of fixed size.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import_modules_from_strings(**cfg.custom_imports)
-    compat.init_distributed(cfg, launcher)
+    init_distributed(cfg, cfg.launcher)
     try:
         with _determinism_restored():
-            # mmengine names a run by the second it starts in, and two of one name share their loggers.
-            cfg.setdefault("experiment_name", f"uninas_{time.time_ns()}")
-            runner = Runner.from_cfg(cfg)
+            # mmengine names a run by the second it starts in, and two of one name share their loggers and visualisers.
+            name = cfg.setdefault("experiment_name", f"uninas_{time.time_ns()}")
+            if cfg.get("visualizer"):
+                cfg.visualizer.name = name
+            runner = QuietRunner.from_cfg(cfg)
             if deterministic:
                 # Where torch has no such algorithm, as for some gradients on a GPU, a warning; mmengine wants an error.
                 torch.use_deterministic_algorithms(True, warn_only=True)
-            runner.train()
+            return act(runner)
     except UninasError as problem:
         raise type(problem)(_own_message(problem)) from None
     except AssertionError as problem:
@@ -116,10 +157,15 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-    last = newest_checkpoint(work_dir)
-    if last is None:
-        raise EngineError(f"{work_dir}: training ended without a checkpoint; is default_hooks.checkpoint turned off?")
-    return Outcome(work_dir, last, _best(work_dir), _last_metrics(runner))
+
+
+class QuietRunner(Runner):
+    """mmengine's Runner, without the warnings that every run would log and nobody can act on."""
+
+    def build_logger(self, *arguments: Any, **settings: Any) -> Any:
+        logger = super().build_logger(*arguments, **settings)
+        logger.addFilter(is_worth_logging)
+        return logger
 
 
 @contextmanager
@@ -160,6 +206,21 @@ def check_same_network(cfg: Config, checkpoint: Path) -> None:
         raise EngineError(
             f"{checkpoint}: was trained from the genotype {names[0]}, and --resume was asked for {names[1]}: "
             "give the first genotype, or another --work-dir"
+        )
+
+
+def check_statistics(model: Any) -> None:
+    """Refuse batch norms that keep their statistics where no checkpoint gives them any.
+
+    Raises:
+        EngineError: they would pass everything through unchanged.
+    """
+    backbone = getattr(model, "module", model).backbone
+    norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm)]
+    if norms and getattr(backbone, "norm_eval", False) and not backbone.pretrained:
+        raise EngineError(
+            f"norm is eval: {len(norms)} batch norms keep the statistics of a checkpoint, and there is none. Give "
+            "--pretrained, or --set norm=sync (norm=train for one process)"
         )
 
 

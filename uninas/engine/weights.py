@@ -6,15 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
 
-from .compat import allow_checkpoint_types
+from ..errors import UninasError
+from ..mm_compat.measures import allow_checkpoint_types
 from .errors import EngineError
 
 PREFIXES = ("backbone.", "", "module.backbone.", "module.")
 """Where a checkpoint may keep a backbone: in a model of ours or OpenMMLab's, on its own, wrapped by DDP."""
+
+NEW = "out_norms."
+"""What a detector's or segmentor's backbone has beyond a classifier's, whose checkpoint lacks it."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,14 @@ class LoadReport:
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """A checkpoint of ours, of OpenMMLab's or a bare state dict, as {"state_dict": ..., "meta": ...}.
 
+    Args:
+        path: a file, or a URL that torch's hub downloads once.
+
     Raises:
         EngineError: the file is missing, broken, or holds something other than weights.
     """
     allow_checkpoint_types()
-    file = Path(path)
-    if not file.is_file():
-        raise EngineError(f"{file}: there is no such checkpoint")
+    file = local_file(path)
     try:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -54,7 +60,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             content: Any = load_file(str(file))
         else:
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except EngineError:
+    except UninasError:
         raise
     except Exception as problem:  # torch, zipfile and pickle each have their own way of saying that a file is broken
         raise EngineError(f"{file}: is not a checkpoint that can be loaded safely: {_first_line(problem)}") from problem
@@ -65,6 +71,26 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not weights:
         raise EngineError(f"{file}: holds no weights; its keys are {', '.join(map(str, list(content)[:8]))}")
     return {"state_dict": weights, "meta": content.get("meta") or {}}
+
+
+def local_file(path: str | Path) -> Path:
+    """A file as it is, or the file of a URL, downloaded to where torch keeps checkpoints.
+
+    Raises:
+        EngineError: it is not there, or cannot be downloaded.
+    """
+    file = Path(path)
+    if "://" in str(path):
+        file = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(str(path)).path).name)
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                torch.hub.download_url_to_file(str(path), str(file), progress=False)
+            except (OSError, ValueError) as problem:
+                raise EngineError(f"{path}: cannot be downloaded: {problem}") from None
+    if not file.is_file():
+        raise EngineError(f"{file}: there is no such checkpoint")
+    return file
 
 
 def load_backbone(module: nn.Module, path: str | Path, prefix: str | None = None, strict: bool = True) -> LoadReport:
@@ -89,7 +115,7 @@ def load_backbone(module: nn.Module, path: str | Path, prefix: str | None = None
     report = LoadReport(str(path), prefix, tuple(loaded), tuple(missing), tuple(mismatched), ignored)
     if not loaded:
         raise EngineError(_nothing(report, own, state))
-    if strict and (missing or mismatched):
+    if strict and (mismatched or any(not name.startswith(NEW) for name in missing)):
         raise EngineError(_incomplete(report, own, state))
     taken = [prefix + name for name in loaded] + sorted(counters & set(state))
     module.load_state_dict({name.removeprefix(prefix): state[name] for name in taken}, strict=False)

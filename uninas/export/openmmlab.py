@@ -52,7 +52,6 @@ def export(
     protocol: str | Path | None = None,
     changes: dict[str, Any] | None = None,
     data_root: str | None = None,
-    processes: int = 8,
     force: bool = False,
 ) -> Exported:
     """Write a folder with a self-contained config, the backbone's weights, and a README with the commands.
@@ -64,7 +63,6 @@ def export(
         protocol: the training protocol that fills the config; default: COCO's, ADE20K's.
         changes: to the protocol, nested like its file.
         data_root: the data set's folder; default: data/coco, data/ade20k under where the commands are run.
-        processes: for which the learning rates are scaled.
 
     Raises:
         ExportError: an argument does not fit; EngineError: a package is missing or the weights do not fit.
@@ -80,28 +78,29 @@ def export(
     plan = load(protocol or default_protocol, changes)
     if not isinstance(plan, Detection if to == "mmdet" else Segmentation):
         raise ExportError(f"--protocol: {plan.name} is for {plan.task}, which {to} does not do")
-    cfg = build_config(plan, genotype, data_root or default_root, processes)
+    cfg = build_config(plan, genotype, data_root or default_root)
     out = Path(out)
     name = f"{genotype.name or genotype.key[:8]}_{framework}"
     with new_folder(out, MARKER, force, ExportError) as folder:
         report = None
         if weights is not None:
-            report = _write_weights(genotype, Path(weights), folder / "backbone.pth")
+            report = _write_weights(genotype, weights, folder / "backbone.pth", plan.model.out_norm)
             cfg.model.backbone.init_cfg = {"type": "Pretrained", "checkpoint": f"{HERE}/backbone.pth", "prefix": ""}
         file = folder / f"{name}.py"
-        file.write_text(f'"""{_title(genotype, framework, plan.name, processes)}"""\n\n{cfg.pretty_text}', "utf-8")
+        file.write_text(f'"""{_title(genotype, framework, plan.name)}"""\n\n{cfg.pretty_text}', "utf-8")
         _read_back(file, cfg, folder)
-        (folder / MARKER).write_text(_readme(genotype, to, framework, file.name, report, plan.name, processes), "utf-8")
+        (folder / MARKER).write_text(_readme(genotype, to, framework, file.name, report, plan), "utf-8")
     checkpoint = out / "backbone.pth" if weights is not None else None
     return Exported(out / f"{name}.py", out / MARKER, checkpoint, report)
 
 
-def _write_weights(genotype: Genotype, source: Path, target: Path) -> LoadReport:
-    """Only the backbone's tensors, under the names that `uninas.build` gives them."""
-    backbone = UniNASBackbone(genotype, levels(genotype))
+def _write_weights(genotype: Genotype, source: str | Path, target: Path, out_norm: bool) -> LoadReport:
+    """Only the backbone's tensors that the checkpoint has, under the names that `uninas.build` gives them."""
+    backbone = UniNASBackbone(genotype, levels(genotype), out_norm=out_norm)
     report = load_backbone(backbone, source)
+    state = {name: tensor for name, tensor in backbone.state_dict().items() if name not in report.missing}
     meta = {"uninas": __version__, "genotype": {"name": genotype.name, "key": genotype.key}}
-    torch.save({"state_dict": backbone.state_dict(), "meta": meta}, target)
+    torch.save({"state_dict": state, "meta": meta}, target)
     return report
 
 
@@ -114,9 +113,9 @@ def _read_back(file: Path, cfg: Config, folder: Path) -> None:
     as_genotype(read.model.backbone.genotype)
 
 
-def _title(genotype: Genotype, framework: str, protocol: str, processes: int) -> str:
+def _title(genotype: Genotype, framework: str, protocol: str) -> str:
     who = genotype.name or genotype.key[:12]
-    return f"{framework} with the backbone {who}, protocol {protocol} for {processes} processes. Written by uninas."
+    return f"{framework} with the backbone {who}, protocol {protocol}. Written by uninas."
 
 
 def _readme(
@@ -125,19 +124,12 @@ def _readme(
     framework: str,
     config: str,
     report: LoadReport | None,
-    protocol: str,
-    processes: int,
+    plan: Detection | Segmentation,
 ) -> str:
     weights = (
         f"`backbone.pth` holds the backbone's {len(report.loaded)} weight tensors."
         if report
         else "There are no weights: training starts from the initialisation. Export with `--weights` to have them."
-    )
-    ops = (
-        "mmdet imports mmcv's operators before it reads a config. Where mmcv has none compiled (mmcv-lite), run\n"
-        "`uninas doctor --install-ops` once in the environment: RoIAlign and NMS then come from torchvision.\n"
-        if to == "mmdet"
-        else ""
     )
     channels = ", ".join(str(genotype.stages[i].width) for i in levels(genotype))
     strides = ", ".join(str(genotype.strides[i]) for i in levels(genotype))
@@ -146,15 +138,18 @@ def _readme(
 
 Genotype `{genotype.key}`; feature maps of {channels} channels at strides {strides}.
 {weights}
-The config follows the protocol `{protocol}` for {processes} processes (learning rates scale with their number).
+The config follows the protocol `{plan.name}`. Its learning rate is that of one GPU with {plan.batch_size} images;
+`auto_scale_lr` multiplies it by the number of GPUs, as published.
 
-Needs `pip install "uninas-toolkit[mm]"` and the data set where `data_root` in the config says. With {to}'s own tools,
-from a checkout of {to} or, as here, from the installed package:
+Needs `pip install "uninas-toolkit[mm]"` and the data set where `data_root` in the config says. With {to}'s own tools:
 
 ```bash
-TOOLS=$(python -c "import {to}; print({to}.__path__[0])")/.mim/tools
-python $TOOLS/train.py {config} --work-dir work
-python $TOOLS/test.py {config} work/CHECKPOINT.pth
+uninas mm train {config} --work-dir work                                   # one GPU, or a CPU
+torchrun --nproc_per_node 8 -m uninas mm train {config} --work-dir work    # eight GPUs, eight times the rate
+uninas mm test {config} work/CHECKPOINT.pth
 ```
 
-{ops}"""
+`uninas mm train` runs the `tools/train.py` of the installed {to} and hands it what follows. It is needed beside an mmcv
+without compiled operators (mmcv-lite), which {to} imports before it reads any config; beside a compiled mmcv,
+`python tools/train.py {config}` in a checkout of {to} does the same.
+"""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -10,7 +9,7 @@ from mmengine.config import Config
 from ... import __version__
 from ...genotype import Genotype
 from ..errors import EngineError
-from ..settings import Classification, Detection, Protocol, Segmentation
+from ..settings import Classification, Protocol
 from . import classification, dense
 from .runtime import runtime
 
@@ -29,7 +28,8 @@ def build_config(
     """A config that mmengine's Runner runs as it is, and that can be printed, changed and saved.
 
     Args:
-        processes: number of training processes; scales the learning rates as the protocol was published.
+        processes: for which the learning rates are written, scaled as the protocol was published; mmengine scales
+            them to the number that a run has.
         pretrained: checkpoint whose backbone the training starts from.
 
     Raises:
@@ -38,25 +38,22 @@ def build_config(
     if type(processes) is not int or processes < 1:
         raise EngineError(f"processes: wants a whole number of at least 1, got {processes!r}")
     root = data_root or PLACEHOLDER
+    settings: Any = protocol.model  # type: ignore[attr-defined]
     backbone: dict[str, Any] = {
-        "drop_path_rate": protocol.model.drop_path,  # type: ignore[attr-defined]
-        "with_cp": protocol.model.checkpointing,  # type: ignore[attr-defined]
+        "drop_path_rate": settings.drop_path,
+        "with_cp": settings.checkpointing,
+        "channels_last": settings.channels_last,
+        "compile": settings.compile,
+        "norm_eval": protocol.norm == "eval",
         "seed": protocol.seed,
         "init_cfg": {"type": "Pretrained", "checkpoint": str(pretrained)} if pretrained else None,
     }
-    if isinstance(protocol, Classification):
-        model, best = classification.model(protocol, genotype, **backbone), classification.BEST
-        data = classification.data(protocol, root)
-    elif isinstance(protocol, Detection):
-        model, best = dense.model(protocol, genotype, **backbone), dense.best_metric(protocol)
-        data = dense.detection_data(protocol, root)
-    elif isinstance(protocol, Segmentation):
-        model, best = dense.model(protocol, genotype, **backbone), dense.best_metric(protocol)
-        data = dense.segmentation_data(protocol, root)
-    else:
-        raise EngineError(f"there is no config for a {type(protocol).__name__}")
-    shared = runtime(protocol, processes, best)
-    cfg = _joined(shared, {"model": model, **data})
+    part: Any = classification if isinstance(protocol, Classification) else dense
+    model = part.model(protocol, genotype, **backbone)
+    cfg = runtime(protocol, processes, part.best_metric(protocol), part.visualizer(protocol))
+    data = part.data(protocol, root)
+    cfg["default_hooks"] |= data.pop("default_hooks", {})
+    cfg |= {"model": model, **data}
     if work_dir is not None:
         cfg["work_dir"] = str(work_dir)
     cfg["uninas"] = {
@@ -67,13 +64,3 @@ def build_config(
         "learning_rates": protocol.learning_rates(processes),
     }
     return Config(cfg)
-
-
-def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Both together; mappings under the same key are joined, anything else must be in one of them only."""
-    joined = dict(first)
-    for key, value in second.items():
-        if key in joined:
-            value = {**joined[key], **value}
-        joined[key] = value
-    return joined

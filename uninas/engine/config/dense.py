@@ -6,14 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from ...genotype import Genotype
-from ..data.labels import ade_classes, coco_classes
+from ...mm_compat.distributed import replace_sync_bn
 from ..errors import EngineError
-from ..settings import Detection, Segmentation
+from ..labels import ade_classes, coco_classes
+from ..settings import CocoData, Detection, Segmentation
 from .bases import base, set_step
 from .frameworks import FRAMEWORKS, dense_model
 from .runtime import loader
 
 BEST = {"mask_rcnn": "coco/segm_mAP", "cascade_rcnn": "coco/segm_mAP", "retinanet": "coco/bbox_mAP"}
+
+
+def best_metric(protocol: Detection | Segmentation) -> str:
+    """The metric that chooses the best checkpoint."""
+    return "mIoU" if isinstance(protocol, Segmentation) else BEST[protocol.model.framework]
+
+
+def visualizer(protocol: Detection | Segmentation) -> str:
+    """mmdet's or mmseg's."""
+    return "SegLocalVisualizer" if isinstance(protocol, Segmentation) else "DetLocalVisualizer"
 
 
 def model(protocol: Detection | Segmentation, genotype: Genotype, **backbone: Any) -> dict[str, Any]:
@@ -25,12 +36,19 @@ def model(protocol: Detection | Segmentation, genotype: Genotype, **backbone: An
         protocol.data.num_classes,
         settings.head_width,
         frozen_stages=settings.frozen_stages,
-        norm_eval=settings.norm_eval,
+        out_norm=settings.out_norm,
         **backbone,
     )
     if isinstance(protocol, Segmentation):
         cfg["data_preprocessor"]["size"] = tuple(protocol.data.input_size)
+    if protocol.norm == "train":
+        replace_sync_bn(cfg)
     return cfg
+
+
+def data(protocol: Detection | Segmentation, root: str) -> dict[str, Any]:
+    """Loaders and metrics of the task."""
+    return segmentation_data(protocol, root) if isinstance(protocol, Segmentation) else detection_data(protocol, root)
 
 
 def detection_data(protocol: Detection, root: str) -> dict[str, Any]:
@@ -42,7 +60,7 @@ def detection_data(protocol: Detection, root: str) -> dict[str, Any]:
     for pipeline in (cfg["train_pipeline"], cfg["test_pipeline"]):
         set_step(pipeline, "Resize", scale=(width, height))
     set_step(cfg["train_pipeline"], "RandomFlip", prob=protocol.augmentation.flip)
-    names = coco_classes(Path(root) / data.val_annotations)
+    names = coco_names(data, Path(root))
     loaders = {}
     for split, images, file in (
         ("train", data.train_images, data.train_annotations),
@@ -58,12 +76,12 @@ def detection_data(protocol: Detection, root: str) -> dict[str, Any]:
         if names is not None:
             dataset["metainfo"] = {"classes": names}
         size = protocol.batch_size if split == "train" else protocol.val_batch_size
-        loaders[split] = loader(size, data.workers, dataset, shuffle=split == "train")
+        loaders[split] = loader(size, data, dataset, shuffle=split == "train")
     # mmdet's sampler makes batches of images of like shape, and takes the batch size itself.
     loaders["train"].update(batch_sampler={"type": "AspectRatioBatchSampler", "drop_last": True})
     del loaders["train"]["drop_last"]
     evaluator = {**cfg["val_evaluator"], "ann_file": f"{_folder(root)}{data.val_annotations}"}
-    return _dense(cfg, loaders, evaluator, "DetLocalVisualizer", "DetVisualizationHook")
+    return _joined(cfg, loaders, evaluator, "DetVisualizationHook")
 
 
 def segmentation_data(protocol: Segmentation, root: str) -> dict[str, Any]:
@@ -81,7 +99,7 @@ def segmentation_data(protocol: Segmentation, root: str) -> dict[str, Any]:
     if not augmentation.photometric_distortion:
         train = [step for step in train if step["type"] != "PhotoMetricDistortion"]
     loaders = {}
-    names = ade_classes(Path(root), data.num_classes)
+    names = data.classes or ade_classes(Path(root), data.num_classes)
     for split, images, mask_folder in (
         ("train", data.train_images, data.train_masks),
         ("val", data.val_images, data.val_masks),
@@ -91,30 +109,37 @@ def segmentation_data(protocol: Segmentation, root: str) -> dict[str, Any]:
             data_root=_folder(root),
             data_prefix={"img_path": images, "seg_map_path": mask_folder},
             pipeline=train if split == "train" else test,
+            img_suffix=data.image_suffix,
+            seg_map_suffix=data.mask_suffix,
         )
         if names is not None:
             dataset.update(
                 type="BaseSegDataset",
-                metainfo={"classes": names, "palette": _palette(len(names))},
-                img_suffix=".jpg",
-                seg_map_suffix=".png",
+                metainfo={"classes": list(names), "palette": _palette(len(names))},
                 reduce_zero_label=True,
             )
         size = protocol.batch_size if split == "train" else protocol.val_batch_size
-        loaders[split] = loader(size, data.workers, dataset, shuffle=split == "train")
-    return _dense(cfg, loaders, cfg["val_evaluator"], "SegLocalVisualizer", "SegVisualizationHook")
+        loaders[split] = loader(size, data, dataset, shuffle=split == "train")
+    return _joined(cfg, loaders, cfg["val_evaluator"], "SegVisualizationHook")
 
 
-def best_metric(protocol: Detection | Segmentation) -> str:
-    """The metric that chooses the best checkpoint."""
-    return "mIoU" if isinstance(protocol, Segmentation) else BEST[protocol.model.framework]
+def coco_names(data: CocoData, root: Path) -> list[str] | None:
+    """The names of the categories; None where they are COCO's own 80 and no file says so.
+
+    Raises:
+        EngineError: nothing says what the categories are called, without which mmdet would look for COCO's.
+    """
+    names = list(data.classes) if data.classes else coco_classes(root / data.val_annotations)
+    if names is None and data.num_classes != 80:
+        raise EngineError(
+            f"data.num_classes is {data.num_classes}, and nothing names the classes: there is no "
+            f"{root / data.val_annotations}. Give the data set's folder with --data-root, or "
+            "--set 'data.classes=[NAME, ...]'"
+        )
+    return names
 
 
-def _dense(
-    cfg: dict[str, Any], loaders: dict[str, Any], evaluator: dict[str, Any], visualizer: str, hook: str
-) -> dict[str, Any]:
-    if cfg["visualizer"]["type"] != visualizer:
-        raise EngineError(f"the base config draws with {cfg['visualizer']['type']}, expected {visualizer}")
+def _joined(cfg: dict[str, Any], loaders: dict[str, Any], evaluator: dict[str, Any], hook: str) -> dict[str, Any]:
     return {
         "train_dataloader": loaders["train"],
         "val_dataloader": loaders["val"],
@@ -122,7 +147,6 @@ def _dense(
         "val_evaluator": evaluator,
         "test_evaluator": evaluator,
         "default_scope": cfg["default_scope"],
-        "visualizer": cfg["visualizer"],
         "default_hooks": {"visualization": {"type": hook}},
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ... import __version__
+from ... import __version__, resources
 from ...errors import SpaceError, StudyError
 from ...genotype import cost
 from ...search.executors import Task, make_executor
@@ -59,7 +59,7 @@ def tabulate(
     if not isinstance(plan, Classification):
         raise EngineError(f"{plan.name}: a table is made of classifications; the task of this protocol is {plan.task}")
     if scorer is None:
-        from ..data.check import check
+        from ..check import check
 
         check(plan, config.data_root)
     table = _opened(config, plan)
@@ -101,7 +101,8 @@ def _opened(config: TabulateConfig, plan: Classification) -> TableFolder:
         raise StudyError(f"{config.out}: the space {config.space!r} has changed since; use another --out")
     task = plan.model_dump(mode="json")
     known = recipe["tasks"].setdefault(plan.name, {"protocol": task, "uninas": __version__, "torch": torch.__version__})
-    if known["protocol"] != task:
+    # Read as settings, what was written before a setting existed has its default.
+    if resources.parse(known["protocol"], Classification, StudyError) != plan:
         raise StudyError(f"{config.out}: {plan.name} has changed since its rows were trained; use another --out")
     table.write_recipe(recipe)
     return table

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from uninas.engine import doctor
+from uninas.mm_compat import doctor
 
 GOOD = {
     "torch": "2.14.1",
@@ -47,7 +47,7 @@ def installed(monkeypatch):
 def test_the_plain_stack_is_fine(installed):
     report = installed(GOOD)
     assert report.ok and report.commands == []
-    assert "RoIAlign and NMS come from torchvision" in report.to_text()
+    assert "RoIAlign, NMS and deformable convolution from torchvision" in report.to_text()
 
 
 def test_what_runs_these_tests_is_fine():
@@ -65,7 +65,7 @@ def test_what_runs_these_tests_can_be_imported():
 def test_missing_packages_are_installed_with_one_command(installed):
     report = installed({k: v for k, v in GOOD.items() if k in ("torch", "torchvision", "timm", "setuptools")})
     assert len(report.commands) == 1
-    assert report.commands[0].startswith('pip install "mmengine>=0.10.7" "mmcv-lite>=2.1,<2.2" "mmdet>=3.3"')
+    assert report.commands[0].startswith('pip install "mmengine>=0.10.7,<0.11" "mmcv-lite>=2.1,<2.2" "mmdet>=3.3,<3.4"')
     assert "mmengine     " not in report.commands[0] and "torch" not in report.commands[0]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from ..errors import DataError
+from .errors import DataError
 
 
 def coco_classes(annotations: Path) -> list[str] | None:
@@ -14,12 +15,10 @@ def coco_classes(annotations: Path) -> list[str] | None:
     Raises:
         DataError: the file is not COCO's format.
     """
-    if not annotations.is_file():
-        return None
-    return [category["name"] for category in read_coco(annotations)["categories"]]
+    return [category["name"] for category in read_coco(annotations)["categories"]] if annotations.is_file() else None
 
 
-def read_coco(path: Path) -> dict[str, list[dict]]:
+def read_coco(path: Path) -> dict[str, list[dict[str, Any]]]:
     """The content of a COCO annotation file.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .draw import COLOURS, SHAPES, background, grainy, scatter, tinted
+from .shapes import COLOURS, SHAPES, background, grainy, scatter, tinted
 
 ADE_CLASSES = ("sky", "grass", "house", "tree")
 ADE_COLOURS = ((120, 170, 235), (90, 150, 70), (190, 120, 90), (40, 90, 45))
@@ -21,6 +21,8 @@ def tiny_coco(root: Path, rng: np.random.Generator, train: int = 160, val: int =
     Disks, boxes and triangles are annotated as polygons, rings (they have a hole) as run lengths; one box in
     twenty is marked as a crowd, as COCO does for what is not to be scored.
     """
+    from pycocotools import mask as coco_mask
+
     for split, count in (("train2017", train), ("val2017", val)):
         (root / split).mkdir(parents=True)
         images: list[dict[str, Any]] = []
@@ -32,16 +34,18 @@ def tiny_coco(root: Path, rng: np.random.Generator, train: int = 160, val: int =
                 mask = shape.mask(width, height)
                 picture[mask] = tinted(rng, COLOURS[shape.kind])
                 crowd = shape.kind == "box" and rng.random() < 0.05
-                rle = crowd or shape.kind == "ring"
+                runs: Any = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
                 annotations.append(
                     {
                         "id": len(annotations) + 1,
                         "image_id": i + 1,
                         "category_id": SHAPES.index(shape.kind) + 1,
-                        "bbox": _box(mask),
-                        "area": int(mask.sum()),
+                        "bbox": [int(n) for n in coco_mask.toBbox(runs)],
+                        "area": int(coco_mask.area(runs)),
                         "iscrowd": int(crowd),
-                        "segmentation": run_lengths(mask) if rle else [shape.outline().round(2).ravel().tolist()],
+                        "segmentation": {**runs, "counts": runs["counts"].decode()}
+                        if crowd or shape.kind == "ring"
+                        else [shape.outline()],
                     }
                 )
             name = f"{i + 1:012d}.jpg"
@@ -52,14 +56,6 @@ def tiny_coco(root: Path, rng: np.random.Generator, train: int = 160, val: int =
         (root / "annotations").mkdir(exist_ok=True)
         (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
     return {"classes": len(SHAPES), "train": train, "val": val}
-
-
-def run_lengths(mask: np.ndarray) -> dict[str, list[int]]:
-    """COCO's uncompressed run lengths of booleans (height, width): column by column, starting with background."""
-    flat = np.concatenate([[False], mask.ravel(order="F")])
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    counts = np.diff(np.concatenate([[0], edges, [mask.size]]))
-    return {"counts": counts.tolist(), "size": list(mask.shape)}
 
 
 def tiny_ade(root: Path, rng: np.random.Generator, train: int = 120, val: int = 30) -> dict[str, int]:
@@ -97,10 +93,3 @@ def _sizes(rng: np.random.Generator) -> tuple[int, int]:
     short, ratio = int(rng.integers(96, 145)), rng.uniform(1.15, 1.7)
     long = int(short * ratio)
     return (long, short) if rng.random() < 0.7 else (short, long)
-
-
-def _box(mask: np.ndarray) -> list[int]:
-    """The smallest box around a mask as x, y, width, height in pixels."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    x, y = int(columns[0]), int(rows[0])
-    return [x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y]

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uninas.engine.data import scenes
-from uninas.engine.data.draw import Shape
-from uninas.engine.data.make import MARKER, make
 from uninas.engine.errors import DataError
+from uninas.toydata import KINDS, MARKER, make
+from uninas.toydata.shapes import Shape
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -67,14 +66,6 @@ def test_tiny_coco_is_what_pycocotools_reads(tmp_path):
     assert kinds == {(list, 0), (dict, 0), (dict, 1)}
 
 
-def test_run_lengths_are_those_of_pycocotools():
-    mask_tools = pytest.importorskip("pycocotools.mask")
-    rng = np.random.default_rng(0)
-    for mask in (rng.random((5, 7)) < 0.5, np.ones((3, 4), bool), np.zeros((3, 4), bool)):
-        runs = scenes.run_lengths(mask)
-        assert np.array_equal(mask_tools.decode(mask_tools.frPyObjects(runs, *mask.shape)), mask)
-
-
 def test_a_ring_has_a_hole():
     mask = Shape("ring", 20, 20, 12).mask(40, 40)
     assert not mask[20, 20] and mask[20, 30] and not mask[20, 35]
@@ -118,7 +109,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
         (root / "half").mkdir()
         raise OSError("disk full")
 
-    monkeypatch.setitem(make.__globals__["KINDS"], "tiny-ade", broken)
+    monkeypatch.setitem(KINDS, "tiny-ade", broken)
     with pytest.raises(OSError, match="disk full"):
         make("tiny-ade", tmp_path / "d")
     assert list(tmp_path.iterdir()) == []

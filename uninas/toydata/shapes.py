@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 SHAPES = ("disk", "box", "triangle", "ring")
 COLOURS = {"disk": (205, 70, 60), "box": (70, 130, 205), "triangle": (225, 185, 60), "ring": (95, 175, 95)}
+CORNERS = {"box": 4, "triangle": 3}
+"""Of what is no circle, which is drawn with 24."""
 
 
 @dataclass(frozen=True)
@@ -20,41 +23,31 @@ class Shape:
     y: float
     radius: float
 
-    def outline(self) -> np.ndarray:
-        """The outer boundary as corners (K, 2), in order."""
-        if self.kind == "box":
-            angles = np.pi / 4 + np.arange(4) * np.pi / 2
-        elif self.kind == "triangle":
-            angles = -np.pi / 2 + np.arange(3) * 2 * np.pi / 3
-        else:
-            angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        return np.stack([self.x + self.radius * np.cos(angles), self.y + self.radius * np.sin(angles)], axis=1)
+    def outline(self, radius: float | None = None) -> list[float]:
+        """The outer boundary as x, y, x, y ... of its corners."""
+        count = CORNERS.get(self.kind, 24)
+        angles = np.pi / 2 + np.pi / count + np.arange(count) * 2 * np.pi / count
+        points = [[self.x], [self.y]] + (radius or self.radius) * np.array([np.cos(angles), np.sin(angles)])
+        return [float(n) for n in points.T.ravel().round(2)]
 
     def mask(self, width: int, height: int) -> np.ndarray:
-        """Booleans (height, width): which pixels' centres lie inside. A ring has a hole, which a polygon cannot say."""
-        y, x = np.mgrid[0:height, 0:width] + 0.5
-        corners = self.outline()
-        inside = np.ones((height, width), dtype=bool)
-        # Convex, corners in order: a point is inside when it lies on the same side of every edge.
-        for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0)):
-            inside &= (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0
-        if self.kind == "ring":
-            inside &= np.hypot(x - self.x, y - self.y) >= 0.5 * self.radius
-        return inside
+        """Booleans (height, width): the pixels inside, as COCO draws polygons. A ring has a hole, as no polygon has."""
+        from pycocotools.mask import decode, frPyObjects
+
+        polygons: Any = [self.outline(), *([self.outline(self.radius / 2)] if self.kind == "ring" else [])]
+        areas: Any = decode(frPyObjects(polygons, height, width))
+        return areas[..., 0].astype(bool) & ~areas[..., 1:].any(2)
 
 
 def scatter(rng: np.random.Generator, width: int, height: int, count: int) -> list[Shape]:
     """Up to `count` shapes that neither overlap nor leave a picture of width x height pixels."""
     shapes: list[Shape] = []
-    side = min(width, height)
     for _ in range(20 * count):
-        radius = side * rng.uniform(0.12, 0.24)
+        radius = min(width, height) * rng.uniform(0.12, 0.24)
         x, y = rng.uniform(radius + 1, width - radius - 1), rng.uniform(radius + 1, height - radius - 1)
         if all(np.hypot(x - s.x, y - s.y) > radius + s.radius + 2 for s in shapes):
             shapes.append(Shape(SHAPES[rng.integers(len(SHAPES))], x, y, radius))
-        if len(shapes) == count:
-            break
-    return shapes
+    return shapes[:count]
 
 
 def tinted(rng: np.random.Generator, colour: tuple[int, int, int], spread: int = 25) -> np.ndarray:
@@ -64,10 +57,9 @@ def tinted(rng: np.random.Generator, colour: tuple[int, int, int], spread: int =
 
 def background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """A grey slope, (height, width, 3) floats in 0..255."""
-    slope = rng.uniform(-30, 30, 2)
-    y, x = np.mgrid[0:height, 0:width]
-    grey = rng.uniform(100, 150) + slope[0] * x / width + slope[1] * y / height
-    return np.repeat(grey[..., None], 3, axis=2)
+    (down, across), grey = rng.uniform(-30, 30, 2), rng.uniform(100, 150)
+    slope = grey + np.linspace(0, down, height)[:, None] + np.linspace(0, across, width)
+    return np.repeat(slope[..., None], 3, axis=2)
 
 
 def grainy(rng: np.random.Generator, picture: np.ndarray, grain: float = 8.0) -> Image.Image:

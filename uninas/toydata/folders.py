@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..errors import DataError
-from .draw import grainy
+from ..engine.errors import DataError
+from .shapes import grainy
 
 STRIPES = 8
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import nearest
-from ..errors import DataError
-from ..files import new_folder
+from ..engine.errors import DataError
+from ..engine.files import new_folder
+from ..errors import nearest
 from . import folders, scenes
 
 MARKER = "made_by_uninas.json"

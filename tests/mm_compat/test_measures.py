@@ -1,4 +1,4 @@
-"""Each measure of `uninas.engine.compat`: that it does what it says, and nothing where it is not needed."""
+"""Each measure of `uninas.mm_compat`: that it does what it says, and nothing where it is not needed."""
 
 import os
 import re
@@ -13,8 +13,9 @@ import torch
 
 pytest.importorskip("mmengine")
 
-from uninas.engine import compat, mmcv_ops
-from uninas.engine.errors import EngineError
+from uninas.mm_compat import CompatError, operators, prepare
+from uninas.mm_compat.distributed import init_distributed, replace_sync_bn
+from uninas.mm_compat.measures import allow_checkpoint_types, is_worth_logging
 
 
 def python(code: str, **env: str) -> subprocess.CompletedProcess:
@@ -46,7 +47,7 @@ def slow_nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float, offset
 
 @pytest.mark.parametrize("offset", [0, 1])
 def test_nms_through_mmcv_keeps_what_the_definition_keeps(offset):
-    compat.prepare()
+    prepare()
     from mmcv.ops import nms
 
     boxes, scores = boxes_and_scores()
@@ -56,7 +57,7 @@ def test_nms_through_mmcv_keeps_what_the_definition_keeps(offset):
 
 
 def test_batched_nms_separates_classes_and_limits_the_number():
-    compat.prepare()
+    prepare()
     from mmcv.ops import batched_nms
 
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10], [50, 50, 60, 60]])
@@ -69,7 +70,7 @@ def test_batched_nms_separates_classes_and_limits_the_number():
 @pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("sampling", [0, 2])
 def test_roi_align_through_mmcv_equals_torchvision_forward_and_backward(aligned, sampling):
-    compat.prepare()
+    prepare()
     from mmcv.ops import RoIAlign
     from torchvision.ops import roi_align
 
@@ -86,8 +87,8 @@ def test_roi_align_through_mmcv_equals_torchvision_forward_and_backward(aligned,
 
 
 def test_roi_align_takes_half_precision_and_no_boxes():
-    compat.prepare()
-    if mmcv_ops.compiled():
+    prepare()
+    if operators.compiled():
         pytest.skip("this mmcv has its own operators, which lack it on a CPU")
     from mmcv.ops import RoIAlign
 
@@ -100,7 +101,7 @@ def test_roi_align_takes_half_precision_and_no_boxes():
 
 
 def test_masks_are_cropped_as_mmdet_trains_on_them():
-    compat.prepare()
+    prepare()
     from mmdet.structures.mask import BitmapMasks
 
     mask = np.zeros((1, 20, 30), np.uint8)
@@ -110,8 +111,8 @@ def test_masks_are_cropped_as_mmdet_trains_on_them():
 
 
 def test_focal_loss_of_mmcv_equals_the_plain_one_of_mmdet():
-    compat.prepare()
-    if mmcv_ops.compiled():
+    prepare()
+    if operators.compiled():
         pytest.skip("this mmcv has its own operators, which lack it on a CPU")
     from mmcv.ops import sigmoid_focal_loss
     from mmdet.models.losses.focal_loss import py_sigmoid_focal_loss
@@ -126,14 +127,14 @@ def test_focal_loss_of_mmcv_equals_the_plain_one_of_mmdet():
 
 
 def test_other_operators_raise_only_when_called():
-    compat.prepare()
-    if mmcv_ops.compiled():
+    prepare()
+    if operators.compiled():
         pytest.skip("this mmcv has its own operators")
     from mmcv.ops import RoIPool
 
-    with pytest.raises(EngineError, match=r"roi_pool_forward.*compiled"):
+    with pytest.raises(CompatError, match=r"roi_pool_forward.*compiled"):
         RoIPool(7, 0.25)(torch.zeros(1, 1, 8, 8), torch.zeros(1, 5))
-    with pytest.raises(EngineError, match="pool_mode"):
+    with pytest.raises(CompatError, match="pool_mode"):
         from mmcv.ops import RoIAlign
 
         RoIAlign(7, pool_mode="max")(torch.zeros(1, 1, 8, 8), torch.zeros(1, 5))
@@ -144,18 +145,18 @@ def test_a_compiled_mmcv_is_left_alone():
         "import importlib.machinery, sys, types\n"
         "real = types.ModuleType('mmcv._ext'); real.__spec__ = importlib.machinery.ModuleSpec('mmcv._ext', None)\n"
         "sys.modules['mmcv._ext'] = real\n"
-        "from uninas.engine import mmcv_ops\n"
-        "assert mmcv_ops.compiled() and not mmcv_ops.install() and sys.modules['mmcv._ext'] is real"
+        "from uninas.mm_compat import operators\n"
+        "assert operators.compiled() and not operators.install() and sys.modules['mmcv._ext'] is real"
     )
     assert done.returncode == 0, done.stderr
 
 
 def test_mmengine_is_not_told_that_mmcv_is_complete():
     done = python(
-        "from uninas.engine import compat, mmcv_ops; compat.prepare()\n"
+        "from uninas.mm_compat import operators, prepare; prepare()\n"
         "from mmengine.utils.dl_utils import mmcv_full_available\n"
         "import mmdet.models, mmseg.models\n"
-        "assert mmcv_full_available() == mmcv_ops.compiled()"
+        "assert mmcv_full_available() == operators.compiled()"
     )
     assert done.returncode == 0, done.stderr
 
@@ -168,7 +169,7 @@ def test_checkpoints_of_mmengine_load_safely(tmp_path):
     content = {"loss": buffer, "array": np.arange(3), "flag": np.bool_(True), "tensor": torch.ones(2)}
     torch.save(content, tmp_path / "epoch_1.pth")
     code = (
-        "import torch\nfrom uninas.engine import compat; compat.prepare()\n"
+        "import torch\nfrom uninas.mm_compat import prepare; prepare()\n"
         f"loaded = torch.load({str(tmp_path / 'epoch_1.pth')!r})\n"
         "assert loaded['loss'].data[0].item() == 1.5 and loaded['array'].tolist() == [0, 1, 2]"
     )
@@ -178,7 +179,7 @@ def test_checkpoints_of_mmengine_load_safely(tmp_path):
 
 @pytest.mark.parametrize("module", ["numpy.core", "numpy._core"])
 def test_arrays_saved_under_either_numpy_generation_load(tmp_path, module):
-    compat.allow_checkpoint_types()
+    allow_checkpoint_types()
     torch.save([np.arange(3), np.float64(0.5)], tmp_path / "here.pth")
     with zipfile.ZipFile(tmp_path / "here.pth") as here, zipfile.ZipFile(tmp_path / "there.pth", "w") as there:
         for entry in here.infolist():
@@ -192,7 +193,7 @@ def test_arrays_saved_under_either_numpy_generation_load(tmp_path, module):
 
 
 def test_a_checkpoint_that_would_run_code_is_still_refused(tmp_path):
-    compat.allow_checkpoint_types()
+    allow_checkpoint_types()
 
     class Evil:
         def __reduce__(self):
@@ -204,28 +205,29 @@ def test_a_checkpoint_that_would_run_code_is_still_refused(tmp_path):
 
 
 def test_getattr_reaches_nothing_but_the_statistics_of_a_history_buffer(tmp_path):
-    compat.allow_checkpoint_types()
+    allow_checkpoint_types()
 
     class Sneaky:
         def __reduce__(self):
             return getattr, (np.ndarray, "tofile")
 
     torch.save({"state_dict": Sneaky()}, tmp_path / "sneaky.pth")
-    with pytest.raises(EngineError, match="tofile"):
+    with pytest.raises(CompatError, match="tofile"):
         torch.load(tmp_path / "sneaky.pth")
 
 
 def test_warnings_nobody_can_act_on_are_dropped_and_others_are_not(capsys):
     from mmengine.logging import MMLogger
 
-    compat.prepare()
+    prepare()
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        compat.silence()
+        prepare()
         warnings.warn("`reduce_zero_label` will be deprecated, if you would like", stacklevel=1)
         warnings.warn("something else", stacklevel=1)
     assert [str(w.message) for w in seen] == ["something else"]
     logger = MMLogger.get_instance("compat-test", logger_name="compat-test")
+    logger.addFilter(is_worth_logging)
     logger.warning('"FileClient" will be deprecated in future.')
     logger.warning("something else")
     out = capsys.readouterr().out
@@ -234,7 +236,7 @@ def test_warnings_nobody_can_act_on_are_dropped_and_others_are_not(capsys):
 
 def test_sync_bn_becomes_bn_everywhere_in_a_config():
     cfg = {"norm_cfg": {"type": "SyncBN"}, "heads": [{"norm_cfg": {"type": "SyncBN", "eps": 1e-3}}, {"type": "LN"}]}
-    compat.replace_sync_bn(cfg)
+    replace_sync_bn(cfg)
     assert cfg == {"norm_cfg": {"type": "BN"}, "heads": [{"norm_cfg": {"type": "BN", "eps": 1e-3}}, {"type": "LN"}]}
 
 
@@ -242,21 +244,21 @@ def test_sync_bn_becomes_bn_everywhere_in_a_config():
 class TestDistributedOnCpu:
     def test_nothing_happens_without_a_launcher(self):
         cfg: dict = {}
-        compat.init_distributed(cfg, "none")
+        init_distributed(cfg, "none")
         assert cfg == {}
 
     def test_a_missing_torchrun_is_named(self, monkeypatch):
         for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR"):
             monkeypatch.delenv(name, raising=False)
-        with pytest.raises(EngineError, match="torchrun"):
-            compat.init_distributed({}, "pytorch")
-        with pytest.raises(EngineError, match="slurm needs GPUs"):
-            compat.init_distributed({}, "slurm")
+        with pytest.raises(CompatError, match="torchrun"):
+            init_distributed({}, "pytorch")
+        with pytest.raises(CompatError, match="slurm needs GPUs"):
+            init_distributed({}, "slurm")
 
     def test_a_gloo_group_and_a_wrapper_without_devices(self, tmp_path):
         code = (
-            "import torch\nfrom uninas.engine import compat\n"
-            "cfg = {'norm_cfg': {'type': 'SyncBN'}}; compat.init_distributed(cfg, 'pytorch')\n"
+            "import torch\nfrom uninas.mm_compat.distributed import init_distributed\n"
+            "cfg = {'norm_cfg': {'type': 'SyncBN'}}; init_distributed(cfg, 'pytorch')\n"
             "assert torch.distributed.get_backend() == 'gloo'\n"
             "assert cfg['model_wrapper_cfg']['device_ids'] is None and cfg['norm_cfg']['type'] == 'BN'\n"
             "torch.distributed.destroy_process_group()"

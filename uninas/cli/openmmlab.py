@@ -1,0 +1,97 @@
+"""Commands around OpenMMLab's packages: `doctor`, `mm train`, `mm test`, `export-backbone`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import JsonOption, print_json
+from .overrides import SetOption
+
+app = typer.Typer(no_args_is_help=True, help="mmdet's and mmseg's own tools, beside a current PyTorch.")
+# Whatever follows the config is the tool's.
+THEIRS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config of mmdet or mmseg.")]
+
+
+@app.command("train", context_settings=THEIRS)
+def mm_train(context: typer.Context, config: Config) -> None:
+    """Runs `tools/train.py CONFIG ...` of the package that the config is for; further words are that tool's."""
+    from ..mm_compat.stock import run_tool
+
+    run_tool("train", config, context.args)
+
+
+@app.command("test", context_settings=THEIRS)
+def mm_test(context: typer.Context, config: Config) -> None:
+    """Runs `tools/test.py CONFIG CHECKPOINT ...` of the package that the config is for."""
+    from ..mm_compat.stock import run_tool
+
+    run_tool("test", config, context.args)
+
+
+def doctor(
+    compile_help: Annotated[
+        bool, typer.Option("--compile-help", help="How to compile every operator of mmcv.")
+    ] = False,
+    try_imports: Annotated[bool, typer.Option("--try", help="Also import the packages, in a process apart.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Says what is installed for training, whether the versions go together, and the command that mends them."""
+    from ..mm_compat import doctor as checks
+
+    if compile_help:
+        typer.echo(checks.COMPILE_HELP)
+        return
+    report = checks.diagnose()
+    if try_imports:
+        checks.try_imports(report)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        typer.echo(report.to_text())
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def export_backbone(
+    genotype: Annotated[str, typer.Argument(metavar="GENOTYPE", help="A file, or the name of a known network.")],
+    to: Annotated[str, typer.Option(help="mmdet or mmseg.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder.")],
+    framework: Annotated[
+        str | None, typer.Option(help="mask_rcnn, cascade_rcnn, retinanet; upernet, fpn. Default: the first of each.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Checkpoint with the backbone's weights: a file or URL.")] = None,
+    protocol_name: Annotated[
+        str | None, typer.Option("--protocol", help="What fills the config; default: COCO's, ADE20K's.")
+    ] = None,
+    data_root: Annotated[str | None, typer.Option(help="The data set's folder.")] = None,
+    changes: SetOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a folder that was exported before.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Writes a self-contained config for stock mmdet or mmseg, the backbone's weights, and how to run it."""
+    from ..engine import protocol
+    from ..engine.backbone import as_genotype
+    from ..export.openmmlab import export
+
+    done = export(
+        as_genotype(genotype),
+        to,
+        out,
+        framework=framework,
+        weights=weights,
+        protocol=protocol_name,
+        changes=protocol.parse_changes(changes or []),
+        data_root=data_root,
+        force=force,
+    )
+    files = [str(path) for path in (done.config, done.checkpoint, done.readme) if path is not None]
+    if as_json:
+        print_json({"files": files})
+        return
+    if done.loaded:
+        typer.echo(str(done.loaded))
+    typer.echo("\n".join(f"written: {file}" for file in files))
