@@ -129,3 +129,22 @@ def test_the_name_survives_a_file(space, tmp_path):
     genotype = space.sample(Random(1))
     genotype.save(tmp_path / "cell.json")
     assert space.encode(uninas.Genotype.load(tmp_path / "cell.json")) == space.encode(genotype)
+
+
+def test_a_space_may_have_only_some_of_the_networks(space):
+    rng = Random(0)
+    drawn = sorted({space.sample(rng).name for _ in range(400)})
+    data = {"extends": "nasbench201", "only": drawn, "starts": {"chain": None, "resnet": None, "first": drawn[0]}}
+    part = Space.from_dict(data)
+    genotype = part.start("first")
+    for _ in range(20):
+        genotype = part.neighbour(genotype, rng).genotype
+        assert genotype.name in drawn and part.sample(rng).name in drawn
+    outside = next(g for g in iter(lambda: space.sample(rng), None) if g.name not in drawn)
+    with pytest.raises(SpaceError, match=rf"is not among the {len(drawn)} networks of this space"):
+        part.check(outside)
+    assert part.fingerprint()["only"] == drawn
+    with pytest.raises(SpaceError, match=r"starts\.chain: .*is not among"):
+        Space.from_dict({"extends": "nasbench201", "only": drawn[:3]})
+    with pytest.raises(SpaceError, match="only"):
+        Space.from_dict({"extends": "nasbench201", "only": []})

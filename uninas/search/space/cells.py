@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, model_validator
 
 from ... import resources
 from ...errors import GenotypeError, SpaceError, nearest
@@ -40,6 +40,12 @@ class CellFile(ChoiceFile):
     """The chain of operations behind each option of an edge; an empty one is the identity, None brings nothing."""
     network: dict[str, Any]
     """A genotype in the layout of its file: the network around the cells, with any graph in their place."""
+    only: frozenset[str] | None = Field(None, min_length=1)
+    """Architecture strings of the networks that the space has, such as those that a table knows; null: all."""
+
+    @field_serializer("only")
+    def _sorted(self, only: frozenset[str] | None) -> list[str] | None:
+        return None if only is None else sorted(only)
 
     @model_validator(mode="after")
     def _check(self) -> CellFile:
@@ -106,7 +112,14 @@ class CellSpace(ChoiceSpace):
         return tuple(ops)
 
     def decode(self, chosen: Chosen) -> Genotype:
-        """The network with this cell in every block. Raises SpaceError where nothing reaches the cell's output."""
+        """The network with this cell in every block.
+
+        Raises:
+            SpaceError: nothing reaches the cell's output, or the space has `only` others.
+        """
+        only = self.specification.only
+        if only is not None and self.write(chosen) not in only:
+            raise SpaceError(f"{self.write(chosen)!r} is not among the {len(only)} networks of this space (only)")
         graph = self.cell(chosen)
         network = self.network
         try:
