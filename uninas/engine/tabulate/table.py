@@ -1,7 +1,7 @@
 """The folder of a table of trained networks.
 
     recipe.json         how networks were drawn, and how each task was trained
-    networks.json.gz    {"schema": 1, "networks": [{"key", "family", "how", "band", "genotype"}, ...]}
+    networks.json.gz    {"schema": 1, "genotypes": {key: genotype}, "drawn": {key: {"family", "how", "band"}}}, in order
     results.csv         one row a training; a row is complete when its line ends
 
 A process may die while it writes: files are replaced whole, and a line that was cut off is dropped when it is read.
@@ -87,19 +87,16 @@ class TableFolder:
             return []
         try:
             data = json.loads(gzip.decompress(path.read_bytes()))
-            return [
-                Drawn(Genotype.from_dict(e["genotype"]), e["family"], e["how"], e["band"]) for e in data["networks"]
-            ]
+            genotypes, drawn = data["genotypes"], data["drawn"]
+            return [Drawn(Genotype.from_dict(genotypes[key]), **drawn[key]) for key in genotypes]
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise StudyError(f"{path}: is not the networks of a table: {error}") from None
 
     def write_networks(self, networks: list[Drawn]) -> None:
         """Replaces the networks."""
-        entries = [
-            {"key": d.genotype.key, "family": d.family, "how": d.how, "band": d.band, "genotype": d.genotype.to_dict()}
-            for d in networks
-        ]
-        text = json.dumps({"schema": SCHEMA, "networks": entries}, separators=(",", ":"))
+        genotypes = {drawn.genotype.key: drawn.genotype.to_dict() for drawn in networks}
+        how = {d.genotype.key: {"family": d.family, "how": d.how, "band": d.band} for d in networks}
+        text = json.dumps({"schema": SCHEMA, "genotypes": genotypes, "drawn": how}, separators=(",", ":"))
         _replace(self.folder / NETWORKS, gzip.compress(text.encode(), mtime=0))
 
     def rows(self) -> Iterator[Row]:
