@@ -12,6 +12,7 @@ from . import data, openmmlab, protocols, training
 from .common import err, fail, out, print_json, read_genotype, run, usage
 from .networks import cost_command, score, show, validate
 from .overrides import spread
+from .race import race
 from .search import search
 from .study import study
 from .tabulate import tabulate
@@ -27,6 +28,7 @@ app.command()(search)
 app.command()(study)
 app.command()(tidy)
 app.command()(tabulate)
+app.command()(race)
 app.command()(score)
 app.command()(validate)
 app.command()(training.train)

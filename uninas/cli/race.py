@@ -1,0 +1,71 @@
+"""`uninas race`: the best of a search, trained briefly on the user's own data."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..engine.race.config import RaceConfig
+from ..units import format_count
+from .common import JsonOption, err, print_json, usage
+from .settings import with_options
+
+Studies = Annotated[list[Path], typer.Argument(metavar="STUDY...", help="Folders of searches.")]
+Protocol = Annotated[str, typer.Option("--protocol", help="Training protocol: a name in protocols/, or a file.")]
+Data = Annotated[Path, typer.Option("--data-root", metavar="DIR", help="Folder of the data that the protocol names.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the protocol, e.g. batch_size=32.")
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where best.yaml goes; default: the study.")]
+INTERVAL = 60.0
+"""Seconds between two lines of progress in a round."""
+
+
+@with_options(RaceConfig, skip=("studies", "protocol", "data_root", "changes"))
+def race(
+    settings: dict[str, Any],
+    studies: Studies,
+    protocol: Protocol,
+    data_root: Data,
+    set: Set = None,
+    out: Out = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Races the best networks of searches: all are trained briefly, the best of them longer, and so on.
+
+    Trains by an ordinary protocol on your own data. Every result is in the study when its training ends: kill it at any
+    moment, the same command goes on. Writes best.yaml, the winner, and race.json.
+    """
+    from ..engine import protocol as protocols
+    from ..engine.race.run import Progress
+    from ..engine.race.run import race as run_race
+
+    where = {"studies": studies, "protocol": protocol, "data_root": data_root}
+    config = usage(lambda: RaceConfig.parse({**settings, **where, "changes": protocols.parse_changes(set or [])}))
+    last = (0, -INTERVAL)
+
+    def report(state: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if state.epochs != last[0] or now - last[1] >= INTERVAL or state.done == state.total:
+            last = (state.epochs, now)
+            line = f"{state.runners} networks for {state.epochs} epochs: trained {state.done}/{state.total}"
+            err.print(f"{time.strftime('%H:%M:%S')} {line}", markup=False, highlight=False, soft_wrap=True)
+
+    result = run_race(config, out, report)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    for epochs, standings in result.rounds.items():
+        typer.echo(f"{epochs} epochs, {result.metric.partition('@')[0]} (trainings)")
+        for standing in standings:
+            reached = f"{'failed':>9}" if standing.mean is None else f"{standing.mean:9.2f}"
+            size = f"{format_count(standing.params)} parameters, {format_count(standing.macs)} MACs"
+            start = ", a start" if standing.is_start else ""
+            typer.echo(f"{reached} ({len(standing.results)})  {standing.key[:12]}  {size}{start}")
+    typer.echo("wrote")
+    for file in result.files:
+        typer.echo(f"  {file}")

@@ -1,0 +1,302 @@
+"""Runs a race, and writes every training into the study that the network is from, beside its scores.
+
+A result is a measurement of the phase "race" whose metric names what was measured, the protocol and the epochs:
+`top1@imagenet_quick:3`. Who goes on follows from what is stored, so a race that was killed continues where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import StudyError
+from ...genotype import Genotype
+from ...search.executors import Task, make_executor
+from ...search.measurement import Measurement
+from ...search.scoring import Scorer
+from ...search.study import Study
+from .. import protocol as protocols
+from ..errors import EngineError
+from ..settings import Classification, Detection, Segmentation
+from ..training_scorer import TrainingScorer
+from .config import RaceConfig
+from .halving import Runner, mean, ranking, undecided
+
+PHASE = "race"
+BEST, REPORT, BY_SCORE = "best.yaml", "race.json", "best_by_score.yaml"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A network in a round."""
+
+    study: str
+    candidate: int
+    key: str
+    params: int
+    macs: int
+    is_start: bool
+    """Whether the search began at it."""
+    results: list[float | None]
+    """By seed; None for a training that failed."""
+    reason: str | None
+    """Why one failed."""
+
+    @property
+    def mean(self) -> float | None:
+        """Over the seeds; None when one failed."""
+        found = mean(self.results)
+        return found if math.isfinite(found) else None
+
+
+@dataclass(frozen=True)
+class RaceResult:
+    """How a race went: `race.json`."""
+
+    metric: str
+    rounds: dict[int, list[Standing]]
+    """By epochs, the best first."""
+    trainings: int
+    files: list[str]
+
+    @property
+    def winner(self) -> Standing:
+        """The best of the last round."""
+        return list(self.rounds.values())[-1][0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        rounds = {
+            str(epochs): [{**asdict(standing), "mean": standing.mean} for standing in standings]
+            for epochs, standings in self.rounds.items()
+        }
+        return {"metric": self.metric, "rounds": rounds, "trainings": self.trainings, "files": self.files}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a race is: trainings of this round."""
+
+    epochs: int
+    runners: int
+    done: int
+    total: int
+
+
+def race(
+    config: RaceConfig,
+    out: Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    scorer: Callable[[int], Scorer] | None = None,
+) -> RaceResult:
+    """Races the best networks of studies; writes `best.yaml` (the winner) and `race.json`.
+
+    Args:
+        out: where to write them; the study's folder, where there is one study. A `best.yaml` that the search left there
+            is kept as `best_by_score.yaml`.
+        scorer: what trains for a number of epochs, in place of the protocol.
+
+    Raises:
+        StudyError: a study cannot be read or is in use, or holds a race by another form of the protocol.
+        EngineError: no network could be trained; DataError: the data do not fit the protocol.
+    """
+    if out is None and len(config.studies) > 1:
+        raise StudyError("several studies race together: say with --out where best.yaml is to be written")
+    plan = protocols.load(config.protocol, config.changes)
+    if scorer is None:
+        from ..check import check
+
+        check(plan, config.data_root)
+    with ExitStack() as stack:
+        studies = [stack.enter_context(_opened(path, plan)) for path in config.studies]
+        race = _Race(config, plan, studies, on_progress or (lambda _: None), scorer)
+        rounds = race.run()
+        (best, *_) = rounds[config.rungs[-1]]
+        genotype = race.genotype(best)
+        described = {epochs: [race.describe(r, epochs) for r in runners] for epochs, runners in rounds.items()}
+    folder = out or config.studies[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep_the_old_best(folder)
+    genotype.save(folder / BEST)
+    files = [str(folder / name) for name in (BEST, REPORT)]
+    result = RaceResult(race.metric(config.rungs[-1]), described, race.trainings, files)
+    _write(folder / REPORT, json.dumps(result.to_dict(), indent=1) + "\n")
+    return result
+
+
+class _Race:
+    def __init__(
+        self,
+        config: RaceConfig,
+        plan: Classification | Detection | Segmentation,
+        studies: list[Study],
+        notify: Callable[[Progress], None],
+        scorer: Callable[[int], Scorer] | None,
+    ) -> None:
+        self.config, self.plan, self.studies, self.notify = config, plan, studies, notify
+        self.scorer = scorer or self._training
+        self.measures = _metric_of(plan)
+        self.trainings = 0
+
+    def run(self) -> dict[int, list[Runner]]:
+        """The runners of each round by epochs, best first. Raises EngineError when none could be trained."""
+        runners, rounds = self._field(), {}
+        for rung, epochs in enumerate(self.config.rungs):
+            keep = self.config.survivors(rung, len(runners))
+            results = self._round(runners, epochs, keep)
+            order = ranking(results)
+            if not math.isfinite(mean(results[order[0]])):
+                raise EngineError(f"none of {len(order)} networks could be trained: {self._why(order[0], epochs)}")
+            rounds[epochs] = order
+            runners = [runner for runner in order[:keep] if math.isfinite(mean(results[runner]))]
+        return rounds
+
+    def metric(self, epochs: int) -> str:
+        """What a result is called in a study."""
+        return f"{self.measures}@{self.plan.name}:{epochs}"
+
+    def genotype(self, runner: Runner) -> Genotype:
+        """The network of a runner."""
+        study, candidate = runner
+        return self.studies[study].genotype(candidate)
+
+    def describe(self, runner: Runner, epochs: int) -> Standing:
+        """A runner in a round."""
+        study = self.studies[runner[0]]
+        row = study.candidate(runner[1])
+        results = self._results(runner, epochs)
+        is_start = row.id < (study.meta("state") or {}).get("starts", 0)
+        name, why = str(self.config.studies[runner[0]]), self._why(runner, epochs)
+        return Standing(name, row.id, row.key, row.params, row.macs, is_start, results, why)
+
+    def _field(self) -> list[Runner]:
+        """Who begins: an equal share of the best of each study, tidied where the search did so, and its best start."""
+        share = -(-self.config.top // len(self.studies))
+        found: dict[str, Runner] = {}
+        for number, study in enumerate(self.studies):
+            ranked = study.best(study.count)
+            starts = (study.meta("state") or {}).get("starts", 0)
+            tidied = {row.parent: row.id for row in study.rows() if row.move == "tidy"}
+            chosen = ranked[:share] + [row for row in ranked if row.candidate.id < starts][:1]
+            for row in chosen:
+                candidate = tidied.get(row.candidate.id, row.candidate.id)
+                found.setdefault(study.candidate(candidate).key, (number, candidate))
+        if len(found) < 2:
+            raise StudyError(f"{self.config.studies[0]}: has {len(found)} networks with a score; a race needs two")
+        return list(found.values())
+
+    def _round(self, runners: list[Runner], epochs: int, keep: int) -> Mapping[Runner, list[float | None]]:
+        """What each runner reached; those near the line are trained again until it is clear or enough."""
+        wanted = {runner: max(1, len(self._results(runner, epochs))) for runner in runners}
+        executor = make_executor(
+            self.scorer(epochs),
+            self.config.workers,
+            self.config.allowance,
+            self.config.ray,
+            self.config.gpus_per_worker,
+        )
+        try:
+            while True:
+                self._train(executor, wanted, epochs)
+                results = {runner: self._results(runner, epochs) for runner in runners}
+                again = undecided(results, keep, self.config.repeats, self._prior(results))
+                if not again:
+                    return results
+                for runner in again:
+                    wanted[runner] += 1
+        finally:
+            executor.close()
+
+    def _train(self, executor: Any, wanted: Mapping[Runner, int], epochs: int) -> None:
+        """Trains what is missing of the wanted seeds."""
+        tasks: dict[int, tuple[Runner, int]] = {}
+        for runner, count in wanted.items():
+            study, candidate = runner
+            for repeat in range(count):
+                if self.metric(epochs) not in self.studies[study].measured(candidate, PHASE, repeat):
+                    number = len(tasks)
+                    tasks[number] = (runner, repeat)
+                    genotype = self.studies[study].genotype(candidate)
+                    executor.submit(Task(number, genotype, PHASE, repeat, (self.measures,)))
+        for done, (number, found) in enumerate(executor.results(), start=1):
+            (study, candidate), repeat = tasks[number]
+            measured = [Measurement(self.metric(epochs), m.value, m.state, m.reason, m.seed, m.seconds) for m in found]
+            self.studies[study].record(candidate, PHASE, repeat, measured)
+            self.trainings += 1
+            self.notify(Progress(epochs, len(wanted), done, len(tasks)))
+
+    def _results(self, runner: Runner, epochs: int) -> list[float | None]:
+        """What is stored of a runner in a round, by seed, up to the first that is missing."""
+        study, candidate = runner
+        found = []
+        for repeat in range(self.config.repeats):
+            measured = self.studies[study].measured(candidate, PHASE, repeat)
+            if self.metric(epochs) not in measured:
+                break
+            found.append(measured[self.metric(epochs)].value)
+        return found
+
+    def _why(self, runner: Runner, epochs: int) -> str | None:
+        study, candidate = runner
+        for repeat in range(self.config.repeats):
+            found = self.studies[study].measured(candidate, PHASE, repeat).get(self.metric(epochs))
+            if found is not None and found.reason:
+                return found.reason
+        return None
+
+    def _prior(self, results: Mapping[Runner, list[float | None]]) -> float:
+        """What the deviation between seeds is taken for before any is known: a hundredth of a typical result."""
+        known = [value for values in results.values() for value in values if value is not None]
+        return 0.01 * max(known, default=1.0)
+
+    def _training(self, epochs: int) -> Scorer:
+        plan = self.plan.schedule
+        schedule = {"epochs": epochs, "warmup_epochs": min(plan.warmup_epochs, epochs // 3)}
+        if plan.kind == "multistep":  # a short training has no room for the milestones of a long one
+            schedule |= {"kind": "cosine", "milestones": []}
+        schedule = {**self.config.changes.get("schedule", {}), **schedule}
+        changes = {**self.config.changes, "schedule": schedule, "val_every": epochs}
+        root = str(self.config.data_root)
+        return TrainingScorer(self.config.protocol, root, json.dumps(changes), self.config.seed)
+
+
+def _metric_of(plan: Classification | Detection | Segmentation) -> str:
+    """The metric by which the protocol's task chooses its best checkpoint."""
+    from ..config import classification, dense
+
+    return classification.best_metric(plan) if isinstance(plan, Classification) else dense.best_metric(plan)
+
+
+def _opened(path: Path, plan: Classification | Detection | Segmentation) -> Study:
+    """A study that can be written, with the protocol that its race is by."""
+    with Study.open(path) as reader:
+        settings = reader.settings
+    study = Study.resume(path, settings)
+    try:
+        protocol = plan.model_dump(mode="json")
+        known = dict(study.meta("race_protocols") or {})
+        if known.setdefault(plan.name, protocol) != protocol:
+            raise StudyError(f"{path}: was raced by another form of {plan.name}; give the protocol another name")
+        study.set_meta({"race_protocols": known})
+    except BaseException:
+        study.close()
+        raise
+    return study
+
+
+def _keep_the_old_best(folder: Path) -> None:
+    """What the search found stays, under another name; what an earlier race found is replaced."""
+    if (folder / BEST).exists() and not (folder / BY_SCORE).exists():
+        os.replace(folder / BEST, folder / BY_SCORE)
+
+
+def _write(path: Path, text: str) -> None:
+    staging = path.with_name(f".{path.name}.new")
+    staging.write_text(text, encoding="utf-8")
+    os.replace(staging, path)
