@@ -89,7 +89,7 @@ def predict(
     import_modules_from_strings(**cfg.custom_imports)
     names = [str(name) for name in content["meta"].get("dataset_meta", {}).get("classes") or ()]
     scope = cfg.default_scope
-    with DefaultScope.overwrite_default_scope(scope), torch.inference_mode():
+    with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
         model: Any = MODELS.build(cfg.model).eval()
         model.load_state_dict(content["state_dict"])
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
