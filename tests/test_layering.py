@@ -25,7 +25,7 @@ LAYERS = (
     {"cli"},
     {"__main__"},
 )
-"""A module imports from the layers before its own and from its own package; those of the layer of `engine`, each other."""
+"""A module imports from the layers before its own and from its own package; those beside `engine`, each other."""
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 TOP = RANK["engine"]
 

@@ -52,6 +52,7 @@ def test_checkpoint(checkpoint: str | Path, cfg: Config, launcher: str | None = 
     file = local_file(checkpoint)
     cfg.load_from, cfg.resume, cfg.work_dir = str(file), False, str(file.parent / "test")
     cfg.custom_hooks = []
+    cfg.pop("experiment_name", None)  # that of the training, whose log and drawings stay as they are
     metrics = run_config(cfg, launcher, lambda runner: runner.test())
     return {key: float(value) for key, value in metrics.items()}
 
