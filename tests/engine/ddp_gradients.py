@@ -1,4 +1,4 @@
-"""Run by torchrun: gradients of two processes beside those of one with twice the batch, and the statistics they share."""
+"""Run by torchrun: two processes have the gradients of one with twice the batch, and share batch-norm statistics."""
 
 import os
 import sys
