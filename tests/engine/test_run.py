@@ -203,6 +203,12 @@ class TestWhatAUserIsTold:
             train_config(cfg)
         assert not list(tmp_path.glob("best_*.pth"))
 
+    def test_a_logger_that_is_not_installed(self, genotype, folders, tmp_path, monkeypatch):
+        monkeypatch.setattr("uninas.engine.run.find_spec", lambda name: None)
+        cfg = configured("tiny_imagenet", genotype, folders, tmp_path, "loggers=[tensorboard]")
+        with pytest.raises(EngineError, match="loggers: tensorboard is not installed: pip install tensorboard"):
+            train_config(cfg)
+
     def test_launchers(self, monkeypatch):
         assert processes_of("none") == 1
         monkeypatch.setenv("SLURM_NTASKS", "3")

@@ -29,6 +29,7 @@ def dino() -> Config:
     model.num_queries, model.bbox_head.num_classes = 20, 4
     model.encoder.num_layers = model.decoder.num_layers = 1
     model.dn_cfg.group_cfg.num_dn_queries = 10
+    model.test_cfg.max_per_img = 20
     return model
 
 
@@ -42,6 +43,7 @@ def mask2former() -> Config:
     head.loss_cls.class_weight = [1.0] * 4 + [0.1]
     head.pixel_decoder.encoder.num_layers = head.transformer_decoder.num_layers = 1
     model.train_cfg.num_points = 256
+    model.test_cfg.max_per_image = 20
     return model
 
 
