@@ -23,8 +23,9 @@ LAYERS = (
     {"search"},
     {"engine", "mm_compat", "toydata", "export", "report", "benchmark"},
     {"cli"},
+    {"__main__"},
 )
-"""A module imports from the layers before its own and from its own package; those of the last but one, each other."""
+"""A module imports from the layers before its own and from its own package; those beside `engine`, each other."""
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 TOP = RANK["engine"]
 

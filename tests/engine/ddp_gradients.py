@@ -1,12 +1,15 @@
-"""Run by torchrun: gradients of two processes beside those of one process with twice the batch."""
+"""Run by torchrun: two processes have the gradients of one with twice the batch, and share batch-norm statistics."""
 
 import os
 import sys
+from types import SimpleNamespace
 
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.registry import MODEL_WRAPPERS, MODELS
 
 from uninas.engine import registered
+from uninas.engine.hooks import ShareBuffersHook
 from uninas.genotype import Genotype
 from uninas.mm_compat.distributed import init_distributed
 
@@ -28,4 +31,13 @@ wrapped(inputs[rank::count], labels[rank::count], mode="loss")["loss"].backward(
 difference = max((p.grad - e).abs().max().item() for p, e in zip(model.parameters(), expected))
 if rank == 0 and registered.MODULES:
     print(f"largest difference {difference:.3g} over {count} processes")
+
+# Batch norms of each process's own batches, in the network and in the average of its weights.
+network, average = torch.nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3)
+network.running_mean.fill_(rank)
+average.running_var.fill_(10.0 * rank)
+averaging = EMAHook()
+averaging.ema_model = average
+ShareBuffersHook().after_train_epoch(SimpleNamespace(model=network, hooks=[averaging]))
+print(f"shared by {rank}: {network.running_mean[0]:.2f} {average.running_var[0]:.2f}")
 torch.distributed.destroy_process_group()

@@ -221,9 +221,35 @@ def test_the_genotype_is_inline_and_comes_back(genotype):
 
 def test_settings_reach_the_config(genotype):
     changes = protocol.parse_changes(
-        ["ema=0.99", "amp=bf16", "optimizer.accumulate=4", "optimizer.layer_decay=0.8", "seed=7", "deterministic=true"]
+        [
+            "ema=0.99",
+            "amp=bf16",
+            "optimizer.accumulate=4",
+            "optimizer.layer_decay=0.8",
+            "seed=7",
+            "deterministic=true",
+            "loss=bce",
+            "augmentation.random_erasing=0.25",
+            "augmentation.repeats=3",
+            "augmentation.label_smoothing=0.1",
+            "augmentation.mixup=0.8",
+            "augmentation.cutmix=1.0",
+            "optimizer.betas=[0.9,0.95]",
+            "optimizer.eps=1e-6",
+            "model.compile=true",
+            "model.channels_last=true",
+            "cudnn_benchmark=true",
+            "loggers=[tensorboard]",
+            "data.workers=2",
+            "data.persistent_workers=true",
+        ]
     )
-    cfg = build_config(protocol.load("imagenet_300", changes), genotype, pretrained="weights.pth")
+    cfg = build_config(protocol.load("imagenet", changes), genotype, pretrained="weights.pth")
+    assert cfg.optim_wrapper.optimizer.betas == (0.9, 0.95) and cfg.optim_wrapper.optimizer.eps == 1e-6
+    assert cfg.model.loss == "bce" and cfg.model.backbone.compile and cfg.model.backbone.channels_last
+    assert cfg.env_cfg.cudnn_benchmark and cfg.visualizer.vis_backends[1].type == "TensorboardVisBackend"
+    assert cfg.train_dataloader.sampler == {"type": "RepeatedAugmentation", "num_repeats": 3}
+    assert cfg.train_dataloader.persistent_workers and cfg.train_dataloader.pin_memory
     hooks = {hook["type"]: hook for hook in cfg.custom_hooks}
     assert hooks["EMAHook"]["momentum"] == pytest.approx(0.01)
     assert (cfg.optim_wrapper.type, cfg.optim_wrapper.dtype) == ("MixedPrecisionOptimWrapper", "bfloat16")

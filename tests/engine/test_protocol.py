@@ -20,8 +20,18 @@ def test_tiny_protocols_load_in_the_training_process(name):
 
 def test_a_protocol_changes_its_base_and_keeps_the_rest():
     base, longer = protocol.load("imagenet"), protocol.load("imagenet_300")
-    assert longer.schedule.epochs == 300 and longer.augmentation.mixup == 0.8
-    assert longer.optimizer == base.optimizer and longer.augmentation.auto_augment == base.augmentation.auto_augment
+    assert longer.schedule.epochs == 300 and longer.augmentation.cutmix == 1.0 and longer.schedule.kind == "cosine"
+    assert longer.data.num_classes == base.data.num_classes and longer.augmentation.flip == base.augmentation.flip
+
+
+def test_the_long_protocol_is_recipe_a2():
+    """ResNet strikes back, table 2: 2,048 images a step, LAMB at 5e-3, 0.02 of decay, BCE, 3 repeats."""
+    plan = protocol.load("imagenet_300")
+    assert 8 * plan.batch_size == 2048 and plan.learning_rates(8)["lr"] == pytest.approx(5e-3)
+    assert (plan.optimizer.kind, plan.optimizer.weight_decay, plan.loss) == ("Lamb", 0.02, "bce")
+    mixing = plan.augmentation
+    assert (mixing.repeats, mixing.mixup, mixing.cutmix, mixing.label_smoothing) == (3, 0.1, 1.0, 0.0)
+    assert (plan.model.drop_path, plan.schedule.warmup_epochs, plan.data.crop_pct) == (0.05, 5, 0.95)
 
 
 def test_learning_rates_scale_with_processes_and_accumulated_batches():
@@ -63,6 +73,10 @@ def test_changes_from_the_command_line():
         ("augmentation.flip=1.5", r"augmentation\.flip"),
         ("model.framework=upernet", r"model\.framework: unknown key"),
         ("keep_checkpoints=1", "keep_checkpoints"),
+        ("norm=frozen", r"norm: .*'train', 'eval' or 'sync', got 'frozen'"),
+        ("amp=true", r"amp: .*'bf16' or 'fp16'"),
+        ("schedule.gamma=0.5", "gamma belongs to kind multistep"),
+        ("loggers=[mlflow]", r"loggers\[0\]: .*'tensorboard' or 'wandb'"),
         ("batch_size=0", "batch_size"),
     ],
 )
@@ -70,6 +84,11 @@ def test_what_is_wrong_is_named_with_file_and_place(change, told):
     with pytest.raises(ProtocolError, match=told) as caught:
         protocol.load("imagenet", protocol.parse_changes([change]))
     assert "imagenet.yaml" in str(caught.value)
+
+
+def test_classes_are_as_many_as_they_say():
+    with pytest.raises(ProtocolError, match=r"data: num_classes is 3, and classes has 2 names"):
+        protocol.load("coco_mask_rcnn", {"data": {"num_classes": 3, "classes": ["a", "b"]}})
 
 
 def test_mixing_pairs_needs_an_even_batch():

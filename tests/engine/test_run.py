@@ -106,7 +106,7 @@ def test_what_has_no_deterministic_algorithm_is_no_error(genotype, folders, tmp_
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(tmp_path):
+def test_two_processes_give_the_gradients_of_one_with_twice_the_batch_and_share_statistics(tmp_path):
     # Layer norms only: batch statistics would rightly differ.
     uninas.blocks.network("convnext", widths=(8, 16, 16, 16), depths=(1, 1, 1, 1)).save(tmp_path / "g.yaml")
     script = Path(__file__).with_name("ddp_gradients.py")
@@ -116,6 +116,7 @@ def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert float(done.stdout.split("largest difference")[1].split()[0]) < 1e-5
+    assert "shared by 0: 0.50 5.00" in done.stdout and "shared by 1: 0.50 5.00" in done.stdout
 
 
 @pytest.mark.slow
@@ -201,6 +202,12 @@ class TestWhatAUserIsTold:
         with pytest.raises(EngineError, match=r"^iteration \d \(epoch 1\): the loss is (nan|inf)"):
             train_config(cfg)
         assert not list(tmp_path.glob("best_*.pth"))
+
+    def test_a_logger_that_is_not_installed(self, genotype, folders, tmp_path, monkeypatch):
+        monkeypatch.setattr("uninas.engine.run.find_spec", lambda name: None)
+        cfg = configured("tiny_imagenet", genotype, folders, tmp_path, "loggers=[tensorboard]")
+        with pytest.raises(EngineError, match="loggers: tensorboard is not installed: pip install tensorboard"):
+            train_config(cfg)
 
     def test_launchers(self, monkeypatch):
         assert processes_of("none") == 1

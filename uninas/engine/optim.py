@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper, DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from timm.optim.lamb import Lamb
@@ -19,39 +18,41 @@ OPTIMIZERS.register_module(module=Lamb)
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class UniNASOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """Few groups: norms, biases and other vectors do not decay; with `layer_decay`, earlier blocks learn slower.
+    """mmengine's constructor with all of its keys, in few groups, and with layer-wise decay of the learning rate.
 
     `paramwise_cfg=dict(layer_decay=0.8)` multiplies the learning rate of the backbone's parameters by 0.8 for each
-    block between them and the heads. mmengine's own constructor makes a group of every single parameter, and has no
-    layer-wise decay.
+    block between them and the heads. Unless `paramwise_cfg` says otherwise, norms, biases and other vectors do not
+    decay, nor does what the backbone names in `no_weight_decay`. mmengine's own makes a group of every parameter.
+
+    Raises:
+        EngineError: the model's backbone has no depths.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
-        # Never empty: mmengine would then not ask for groups at all.
-        super().__init__(optim_wrapper_cfg, paramwise_cfg or {"layer_decay": None})
+        undecayed = {"norm_decay_mult": 0.0, "bias_decay_mult": 0.0, "flat_decay_mult": 0.0}
+        super().__init__(optim_wrapper_cfg, {**undecayed, **(paramwise_cfg or {})})
 
-    def add_params(self, params: list, module: nn.Module, prefix: str = "", **kwargs: object) -> None:
+    def add_params(self, params: list[dict], module: nn.Module, prefix: str = "", **kwargs: Any) -> None:
+        super().add_params(params, module, prefix, **kwargs)
+        if prefix:
+            return  # mmengine comes here for every part
+        backbone: Any = getattr(module, "backbone", None)
         layer_decay = self.paramwise_cfg.get("layer_decay")
-        unknown = set(self.paramwise_cfg) - {"layer_decay"}
-        if unknown:
-            raise EngineError(f"paramwise_cfg: {sorted(unknown)[0]!r} is not known here; the one key is layer_decay")
-        model: Any = module.module if is_model_wrapper(module) else module
-        backbone: Any = getattr(model, "backbone", None)
         if layer_decay and not hasattr(backbone, "get_layer_depth"):
             raise EngineError("layer_decay: the model's backbone has no get_layer_depth; only UniNASBackbone does")
         undecayed = {f"backbone.{name}" for name in getattr(backbone, "no_weight_decay", set)()}
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for name, parameter in model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            factor = 1.0
+        names = {id(parameter): name for name, parameter in module.named_parameters()}
+        groups: dict[tuple, list[nn.Parameter]] = {}
+        for group in params:
+            (parameter,) = group.pop("params")
+            name = names[id(parameter)]
+            if name in undecayed:
+                group["weight_decay"] = 0.0
             if layer_decay and name.startswith("backbone."):
                 depth, depths = backbone.get_layer_depth(name, "backbone.")
-                factor = layer_decay ** (depths - 1 - depth)
-            decay = 0.0 if parameter.ndim <= 1 or name in undecayed else self.base_wd
-            groups.setdefault((factor, decay or 0.0), []).append(parameter)
-        for (factor, decay), members in groups.items():
-            params.append({"params": members, "lr": self.base_lr * factor, "weight_decay": decay})
+                group["lr"] = group.get("lr", self.base_lr) * layer_decay ** (depths - 1 - depth)
+            groups.setdefault(tuple(sorted(group.items())), []).append(parameter)
+        params[:] = [{"params": members, **dict(settings)} for settings, members in groups.items()]
 
 
 @OPTIM_WRAPPERS.register_module()

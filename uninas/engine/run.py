@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..errors import UninasError
 from ..mm_compat.distributed import init_distributed, launched_by
 from ..mm_compat.measures import is_worth_logging
-from .config.runtime import use_amp
+from .config.runtime import LOGGERS, use_amp
 from .errors import DataError, EngineError
 from .weights import read_checkpoint
 
@@ -134,6 +135,10 @@ def run_config(cfg: Config, launcher: str | None, act: Callable[[Runner], Result
     if deterministic:
         # cuBLAS is deterministic only with a workspace of fixed size.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    used = [backend["type"] for backend in cfg.visualizer.get("vis_backends") or ()]
+    for package, backend in LOGGERS.items():
+        if backend in used and find_spec(package) is None:
+            raise EngineError(f"loggers: {package} is not installed: pip install {package}")
     import_modules_from_strings(**cfg.custom_imports)
     init_distributed(cfg, cfg.launcher)
     try:

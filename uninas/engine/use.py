@@ -52,6 +52,7 @@ def test_checkpoint(checkpoint: str | Path, cfg: Config, launcher: str | None = 
     file = local_file(checkpoint)
     cfg.load_from, cfg.resume, cfg.work_dir = str(file), False, str(file.parent / "test")
     cfg.custom_hooks = []
+    cfg.pop("experiment_name", None)  # that of the training, whose log and drawings stay as they are
     metrics = run_config(cfg, launcher, lambda runner: runner.test())
     return {key: float(value) for key, value in metrics.items()}
 
@@ -89,7 +90,7 @@ def predict(
     import_modules_from_strings(**cfg.custom_imports)
     names = [str(name) for name in content["meta"].get("dataset_meta", {}).get("classes") or ()]
     scope = cfg.default_scope
-    with DefaultScope.overwrite_default_scope(scope), torch.inference_mode():
+    with DefaultScope.overwrite_default_scope(scope), torch.no_grad():
         model: Any = MODELS.build(cfg.model).eval()
         model.load_state_dict(content["state_dict"])
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
