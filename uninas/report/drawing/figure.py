@@ -1,0 +1,229 @@
+"""A whole network as one figure, 8 cm wide at 6 pt, for a column of a paper.
+
+At the top a line a stage with its blocks as letters, output size, parameters and MACs; below, each distinct sub-block
+once, under its letter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from ...genotype import Block, Genotype, SubBlock, cost_parts
+from ...ops import Size
+from ...units import format_count
+from .labels import KINDS, subblock_letters
+from .panel import COMPACT, Panel, Style, lay_out
+from .stacks import stack_layers, stack_subblock
+
+CENTIMETRES = 8.0
+WIDTH = 302.0
+"""Units of a figure's width: CSS pixels in 8 cm, so that a font size of 8 is 6 pt."""
+MARGIN, LINE, GUTTER = 4.0, 11.0, 6.0
+LOOK_AHEAD = 4
+"""Panels, in the order of letters, of which the one that fits best comes next."""
+COLUMNS = (MARGIN, 92.0, WIDTH - MARGIN - 46.0, WIDTH - MARGIN)
+"""Stages: where names and blocks begin, and where parameters and MACs end."""
+
+Place = tuple[int, int, int]
+"""Numbers of stage, block and sub-block."""
+
+
+@dataclass(frozen=True)
+class Text:
+    x: float
+    y: float
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A block, or a colour of the legend."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+    text: str = ""
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A panel at its place."""
+
+    x: float
+    y: float
+    panel: Panel
+    marked: Collection[str] = ()
+    """Ids of nodes to be marked."""
+
+
+@dataclass
+class Figure:
+    """What the template writes."""
+
+    title: str
+    style: Style = COMPACT
+    width: float = WIDTH
+    height: float = 0.0
+    centimetres: float = CENTIMETRES
+    texts: list[Text] = field(default_factory=list)
+    chips: list[Chip] = field(default_factory=list)
+    rules: list[tuple[float, float, float]] = field(default_factory=list)
+    panels: list[Spot] = field(default_factory=list)
+
+
+def draw_network(
+    genotype: Genotype,
+    size: Size,
+    num_classes: int = 1000,
+    marks: Mapping[Place, Collection[str]] | None = None,
+    notes: Sequence[str] = (),
+) -> Figure:
+    """The figure of a network.
+
+    Args:
+        size: height and width of the image, for output sizes and MACs.
+        num_classes: of the head; 0 draws the backbone.
+        marks: what is to be marked: nodes of a sub-block by its place. A place without nodes marks its block.
+        notes: lines below the title.
+
+    Raises:
+        GenotypeError: the image is too small for the network.
+        DrawingError: the layout library is not installed.
+    """
+    marks = marks or {}
+    letters = subblock_letters(sub for _, sub in genotype.subblocks)
+    figure = Figure(genotype.name or f"network {genotype.key[:12]}")
+    parts = list(cost_parts(genotype, size, num_classes))
+    params, macs = (sum(getattr(cost, what) for _, cost, _ in parts) for what in ("params", "macs"))
+    y = MARGIN + 8
+    figure.texts.append(Text(MARGIN, y, figure.title, "strong"))
+    y += LINE
+    facts = f"{format_count(params)} parameters, {format_count(macs)} MACs at {size[0]} × {size[1]}"
+    figure.texts.append(Text(MARGIN, y, facts, "quiet"))
+    for note in notes:
+        y += LINE
+        figure.texts.append(Text(MARGIN, y, note, "quiet"))
+    y = _stages(figure, genotype, parts, letters, marks, y + 6)
+    y = _legend(figure, y + 8)
+    figure.height = round(_panels(figure, genotype, size, letters, marks, y + 10) + MARGIN, 1)
+    return figure
+
+
+def _stages(figure: Figure, genotype: Genotype, parts: list, letters: dict, marks: Mapping, y: float) -> float:
+    """A line for the stem, each stage and the head; returns where they end."""
+    figure.rules.append((MARGIN, y, WIDTH - 2 * MARGIN))
+    figure.texts += [
+        Text(COLUMNS[2], y + 9, "params", "end-text quiet"),
+        Text(COLUMNS[3], y + 9, "MACs", "end-text quiet"),
+    ]
+    y += 13
+    shapes = [f"{genotype.stem.width}", *(str(stage.width) for stage in genotype.stages)]
+    for index in range(-1, len(genotype.stages) + 1):
+        if index < 0:
+            name, found = "stem", [parts[0]]
+        elif index < len(genotype.stages):
+            name, found = f"stage {index + 1}", [p for p in parts if p[0].startswith(f"stages[{index}]")]
+        else:
+            name, found = "head", [parts[-1]]
+        height, width = found[-1][2]
+        figure.texts.append(Text(COLUMNS[0], y + 8, name, "strong"))
+        if name != "head":
+            figure.texts.append(Text(COLUMNS[0] + 32, y + 8, f"{shapes[index + 1]} · {height}×{width}", "quiet"))
+        for column, what in ((COLUMNS[2], "params"), (COLUMNS[3], "macs")):
+            total = sum(getattr(cost, what) for _, cost, _ in found)
+            figure.texts.append(Text(column, y + 8, format_count(total), "end-text"))
+        if 0 <= index < len(genotype.stages):
+            y = _blocks(figure, genotype, index, letters, marks, y)
+        else:
+            layers = genotype.stem.layers() if index < 0 else genotype.head.layers(genotype.stages[-1].width, 1)
+            text = f"{sum(type(layer).__name__ == 'ConvLayer' for layer in layers)} convolutions"
+            figure.texts.append(Text(COLUMNS[1], y + 8, text if index < 0 else "pool, classifier", "quiet"))
+        y += LINE + 4
+    figure.rules.append((MARGIN, y, WIDTH - 2 * MARGIN))
+    return y
+
+
+def _blocks(figure: Figure, genotype: Genotype, index: int, letters: dict, marks: Mapping, y: float) -> float:
+    """The blocks of a stage as chips with letters, equal ones in a row as one; returns the y of their last line."""
+    stage = genotype.stages[index]
+    changed = {j for i, j, _ in marks if i == index}
+    x, first = COLUMNS[1], COLUMNS[1]
+    if stage.downsample.kind != "none":
+        text = f"↓ {stage.downsample.kind}"
+        figure.texts.append(Text(x, y + 8, text, "quiet"))
+        x = first = x + COMPACT.text(text) + 4
+    named = [(block_letters(block, letters), j in changed) for j, block in enumerate(stage.blocks)]
+    for (text, marked), group in groupby(named):
+        count = len(list(group))
+        label = text if count == 1 else f"{text} ×{count}"
+        width = COMPACT.text(label) + 6
+        if x + width > COLUMNS[2] - 34:
+            x, y = first, y + LINE + 3
+        figure.chips.append(Chip(x, y - 0.5, width, LINE, "other", label, marked))
+        x += width + 3
+    return y
+
+
+def block_letters(block: Block, letters: Mapping[tuple, str]) -> str:
+    """`AB` for a block of the sub-blocks A and B."""
+    return "".join(letters[tuple(sub.signature)] for sub in block.subblocks)
+
+
+def _legend(figure: Figure, y: float) -> float:
+    """What the colours mean."""
+    x = MARGIN
+    for kind, text in KINDS.items():
+        if kind != "other":
+            figure.chips.append(Chip(x, y - 1, 7, 7, kind))
+            figure.texts.append(Text(x + 9.5, y + 5.2, text, "quiet"))
+            x += 9.5 + COMPACT.text(text) * 0.86 + 7
+    return y + 8
+
+
+def _panels(figure: Figure, genotype: Genotype, size: Size, letters: dict, marks: Mapping, y: float) -> float:
+    """Each distinct sub-block at the highest place that is free, in the order of letters; returns where they end."""
+    first: dict[str, tuple[Place, SubBlock]] = {}
+    count: dict[str, int] = {}
+    for where, sub in genotype.subblocks:
+        letter = letters[tuple(sub.signature)]
+        count[letter] = count.get(letter, 0) + 1
+        if letter not in first or (where in marks and first[letter][0] not in marks):
+            first[letter] = (where, sub)
+    spots = []
+    for letter, ((i, j, k), sub) in first.items():
+        panel = lay_out(stack_subblock(sub, genotype.stages[i].width, size), COMPACT)
+        spots.append((letter, panel, marks.get((i, j, k), ())))
+    figure.width = max(WIDTH, *(panel.width + 2 * MARGIN for _, panel, _ in spots))
+    figure.centimetres = round(CENTIMETRES * figure.width / WIDTH, 2)
+    skyline = [y] * int(figure.width - 2 * MARGIN + GUTTER)
+    while spots:
+        (top, x), chosen = min((_free(skyline, _width(spot, count)), i) for i, spot in enumerate(spots[:LOOK_AHEAD]))
+        letter, panel, marked = spot = spots.pop(chosen)
+        skyline[x : x + _width(spot, count)] = [top + 13 + panel.height + 12] * _width(spot, count)
+        figure.texts.append(Text(MARGIN + x, top + 8, letter, "strong"))
+        if count[letter] > 1:
+            figure.texts.append(Text(MARGIN + x + COMPACT.text(letter) + 4, top + 8, f"×{count[letter]}", "quiet"))
+        figure.panels.append(Spot(MARGIN + x, top + 13, panel, marked))
+    return max(spot.y + spot.panel.height for spot in figure.panels)
+
+
+def _width(spot: tuple[str, Panel, Collection[str]], count: Mapping[str, int]) -> int:
+    """Of a panel under its head, with the gutter."""
+    letter, panel, _ = spot
+    return math.ceil(max(panel.width, COMPACT.text(f"{letter} ×{count[letter]}")) + GUTTER)
+
+
+def _free(skyline: Sequence[float], width: int) -> tuple[float, int]:
+    """(y, x) of the highest place below the skyline, then the leftmost."""
+    starts = range(max(1, len(skyline) - width + 1))
+    return min((max(skyline[start : start + width]), start) for start in starts)
+
+
+__all__ = ["Figure", "block_letters", "draw_network", "stack_layers"]
