@@ -11,6 +11,7 @@ from .. import __version__
 from ..engine import commands as training
 from ..engine.options import spread
 from .common import err, fail, out, print_json, read_genotype, run, usage
+from .draw import diff, draw
 from .networks import cost_command, score, show, validate
 from .search import search
 from .study import study
@@ -27,6 +28,8 @@ app.command()(study)
 app.command()(tidy)
 app.command()(score)
 app.command()(validate)
+app.command()(draw)
+app.command()(diff)
 app.command()(training.train)
 app.command("export-backbone")(training.export_backbone)
 app.command()(training.doctor)
