@@ -13,6 +13,7 @@ from ..engine.options import spread
 from .common import err, fail, out, print_json, read_genotype, run, usage
 from .draw import diff, draw
 from .networks import cost_command, score, show, validate
+from .report import report
 from .search import search
 from .study import study
 from .tidy import tidy
@@ -25,6 +26,7 @@ app.command()(show)
 app.command("cost")(cost_command)
 app.command()(search)
 app.command()(study)
+app.command()(report)
 app.command()(tidy)
 app.command()(score)
 app.command()(validate)

@@ -251,6 +251,9 @@ def align(
     start = next((i for i in range(shorter) if not _same(first[i], second[i])), shorter)
     rest = shorter - start
     end = next((i for i in range(rest) if not _same(first[-1 - i], second[-1 - i])), rest)
+    if len(first) == len(second) == start + end + 1:  # one item differs: it was changed
+        yield from ((i, i) for i in range(len(first)))
+        return
     left, right = (list(map(content, items[start : len(items) - end])) for items in (first, second))
     cost = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
     for i in range(len(left), -1, -1):

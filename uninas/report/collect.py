@@ -1,0 +1,310 @@
+"""What a report shows of one or several studies, read without disturbing a search that writes them.
+
+Candidates of all runs are rows of one table, so that an aggregate of ranks means the same for all of them: it ranks a
+network among all networks of all runs that are shown. Objectives are those of the first run.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from ..errors import StudyError
+from ..search.objective import Objective
+from ..search.study import Candidate, Study, StudyReader, StudySummary
+from ..search.study.ranking import objectives_of
+from ..search.study.reader import kind_of
+from ..search.summary import Summary
+from ..search.table import LATENCY, PHASES, SEARCH, Table
+
+SUMMARY = "summary.json"
+
+
+@dataclass
+class Run:
+    """One study among those of a report."""
+
+    study: StudyReader
+    label: str
+    first: int
+    """Row of its candidate 0."""
+    summary: StudySummary
+    finished: Summary | None
+    """What a search reports when it is done; None while it runs, and where it went on since."""
+    state: dict[str, Any]
+    candidates: list[Candidate]
+    objectives: tuple[Objective, ...]
+    """Its own; ranks of the report are by those of the first run."""
+
+    @property
+    def trail(self) -> list[int]:
+        """Rows that a walk moved on to, in order; empty for other strategies."""
+        return [self.first + number for number in (self.state.get("strategy") or {}).get("trail", [])]
+
+    @property
+    def begun(self) -> int:
+        """Candidates that were there at the beginning."""
+        return self.summary.at_the_beginning
+
+
+@dataclass
+class Report:
+    """All rows of all runs."""
+
+    runs: list[Run]
+    objectives: tuple[Objective, ...]
+    table: Table
+    scores: np.ndarray
+    """n x objectives; NaN where a network has no score."""
+    errors: np.ndarray
+    """Standard error of the first objective over the repeats of the search; NaN for a single repeat."""
+    metrics: dict[str, np.ndarray]
+    """Mean over the repeats by metric, NaN where there is none; a latency in seconds."""
+    failed: dict[int, str] = field(default_factory=dict)
+    """Why a row has no score."""
+
+    @property
+    def rows(self) -> list[tuple[Run, Candidate]]:
+        return [(run, candidate) for run in self.runs for candidate in run.candidates]
+
+    def best(self, run: Run) -> int | None:
+        """The row of a run's winner: the one of its summary, or, while it runs, that with the highest score."""
+        if run.finished is not None:
+            return run.first + run.finished.best.candidate
+        return self._highest(run, len(run.candidates))
+
+    def start(self, run: Run) -> int | None:
+        """The row of the best start of a run."""
+        if run.finished is not None:
+            return run.first + run.finished.start.candidate
+        return self._highest(run, max(run.state.get("starts", 1), 1))
+
+    def _highest(self, run: Run, count: int) -> int | None:
+        scores = self.scores[run.first : run.first + count, 0]
+        return run.first + int(np.nanargmax(scores)) if np.isfinite(scores).any() else None
+
+    def close(self) -> None:
+        for run in self.runs:
+            run.study.close()
+
+
+def collect(folders: Sequence[str | Path], trained: Path | None = None) -> Report:
+    """Reads studies.
+
+    Args:
+        trained: a CSV file with a column `key` (the first digits do) and columns of numbers, such as accuracies of
+            trained networks; the means of rows with equal keys become metrics.
+
+    Raises:
+        StudyError: a folder holds no study, or `trained` cannot be read.
+    """
+    runs: list[Run] = []
+    try:
+        for folder, label in zip(folders, labels([Path(folder) for folder in folders])):
+            runs.append(_open(Path(folder), label, sum(len(run.candidates) for run in runs)))
+        return _tabulate(runs, trained)
+    except BaseException:
+        for run in runs:
+            run.study.close()
+        raise
+
+
+def labels(folders: Sequence[Path]) -> list[str]:
+    """A short name for each folder: its last parts, as many as are needed to tell them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-count:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{names[0]} ({number})" for number in range(1, len(folders) + 1)]
+
+
+def _open(folder: Path, label: str, first: int) -> Run:
+    study = Study.open(folder)
+    # In this order: what a search adds meanwhile is in the counts, and not among the candidates that are shown.
+    candidates = study.candidates()
+    state = study.meta("state") or {}
+    summary = study.summary()
+    return Run(
+        study=study,
+        label=label,
+        first=first,
+        summary=summary,
+        finished=_finished(study.folder / SUMMARY, summary, len(candidates)),
+        state=state,
+        candidates=candidates,
+        objectives=objectives_of(summary.settings),
+    )
+
+
+def _finished(path: Path, summary: StudySummary, candidates: int) -> Summary | None:
+    """The summary beside a study, if it is of what the study holds now."""
+    try:
+        found = Summary.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError, ValueError) as error:
+        raise StudyError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    current = found.evaluated == summary.evaluated and not summary.waiting
+    return found if current and found.best.candidate < candidates else None
+
+
+def _tabulate(runs: list[Run], trained: Path | None) -> Report:
+    objectives = runs[0].objectives
+    needed = [name for objective in objectives for name in (*objective.measured, *objective.latencies)]
+    table = Table(tuple(dict.fromkeys(needed)))
+    values: dict[str, dict[int, list[float]]] = {}
+    for run in runs:
+        for candidate in run.candidates:
+            table.add(run.first + candidate.id, candidate.params, candidate.macs)
+            if candidate.refused is not None:
+                table.exclude(run.first + candidate.id)
+        for number, metric, phase, repeat, value, _ in run.study.all_measurements():
+            if number >= len(run.candidates):
+                continue
+            row = run.first + number
+            table.record(row, metric, phase, repeat, value)
+            if value is not None and (phase in (SEARCH, LATENCY) or phase not in PHASES):
+                name = metric if phase in (SEARCH, LATENCY) else f"{metric} ({phase})"
+                values.setdefault(name, {}).setdefault(row, []).append(value)
+    table.load(iter(()))  # ranks
+    scores = np.stack([objective.scores(table) for objective in objectives], axis=1)
+    scores[~np.isfinite(scores)] = np.nan
+    report = Report(runs, objectives, table, scores, _errors(objectives[0], table, scores[:, 0]), {})
+    for name, found in values.items():
+        report.metrics[name] = _column(found, table.count)
+    if trained is not None:
+        report.metrics |= _trained(trained, report)
+    for run in runs:
+        for failure in run.study.failures():
+            if failure.phase == SEARCH and failure.candidate < len(run.candidates):
+                report.failed.setdefault(run.first + failure.candidate, f"{failure.metric}: {kind_of(failure)}")
+        for candidate in run.candidates:
+            if candidate.refused is not None:
+                report.failed[run.first + candidate.id] = f"refused: {candidate.refused}"
+    return report
+
+
+def _column(found: dict[int, list[float]], count: int) -> np.ndarray:
+    column = np.full(count, np.nan)
+    for row, numbers in found.items():
+        column[row] = math.fsum(numbers) / len(numbers)
+    return column
+
+
+def _errors(objective: Objective, table: Table, scores: np.ndarray) -> np.ndarray:
+    errors = np.full(len(scores), np.nan)
+    for row in np.flatnonzero(np.isfinite(scores)):
+        if table.repeats(row) > 1:
+            repeats = objective.by_repeat(table, int(row))
+            repeats = repeats[np.isfinite(repeats)]
+            if len(repeats) > 1:
+                errors[row] = repeats.std(ddof=1) / math.sqrt(len(repeats))
+    return errors
+
+
+def _trained(path: Path, report: Report) -> dict[str, np.ndarray]:
+    """Columns of numbers by key from a CSV file."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StudyError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not lines or "key" not in lines[0]:
+        raise StudyError(f"{path}: expected a CSV file with a column `key` and columns of numbers such as `accuracy`")
+    rows: dict[str, dict[str, list[float]]] = {}
+    for number, line in enumerate(lines, 2):
+        key = (line["key"] or "").strip().lower()
+        if not key:
+            raise StudyError(f"{path}: line {number}: `key` is empty; write the first digits of a candidate's key")
+        for name, text in line.items():
+            value = _number(text)
+            if name not in ("key", "seed", "params", "macs") and value is not None:
+                label = f"{name} ({line['task']})" if line.get("task") else name
+                rows.setdefault(label, {}).setdefault(key, []).append(value)
+    columns = {}
+    for name, found in rows.items():
+        column: dict[int, list[float]] = {}
+        for row, (_, candidate) in enumerate(report.rows):
+            for key, numbers in found.items():
+                if candidate.key.startswith(key):
+                    column.setdefault(row, []).extend(numbers)
+        if column:
+            columns[name] = _column(column, report.table.count)
+    if not columns:
+        raise StudyError(f"{path}: none of its keys is one of the {report.table.count} candidates of these runs")
+    return columns
+
+
+def _number(text: Any) -> float | None:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def moves_of(report: Report, run: Run) -> list[dict[str, Any]]:
+    """What became of each move, most tried first.
+
+    A candidate made by several moves in a row counts for each of them. `kept` counts candidates that the search went on
+    from: a walk moved there, another strategy made children of it. A space's moves that were never tried are there too.
+    """
+    trail = set(run.trail)
+    parents = {candidate.parent for candidate in run.candidates}
+    found: dict[str, Counter] = {}
+    leads: dict[str, list[float]] = {}
+    for candidate in run.candidates[run.begun :]:
+        row = run.first + candidate.id
+        score = report.scores[row, 0]
+        parent = math.nan if candidate.parent is None else report.scores[run.first + candidate.parent, 0]
+        for move in dict.fromkeys((candidate.move or "drawn from scratch").split(" + ")):
+            counts = found.setdefault(move, Counter())
+            counts["tried"] += 1
+            counts["failed"] += row in report.failed
+            counts["better"] += bool(score > parent)
+            counts["kept"] += row in trail if trail else candidate.id in parents
+            if math.isfinite(score - parent):
+                leads.setdefault(move, []).append(float(score - parent))
+    space = run.summary.settings.get("space")
+    for move in (space.get("moves") or {}) if isinstance(space, dict) else {}:
+        found.setdefault(move, Counter())
+    return [
+        {"move": move, **{what: counts[what] for what in ("tried", "better", "kept", "failed")}}
+        | {"lead": float(np.median(leads[move])) if move in leads else None}
+        for move, counts in sorted(found.items(), key=lambda item: (-item[1]["tried"], item[0]))
+    ]
+
+
+def correlations(report: Report) -> tuple[list[str], list[list[float | None]]]:
+    """Names of scores, costs and metrics, and Spearman's rank correlation of each two over networks that have both."""
+    columns = {"score": report.scores[:, 0], "params": report.table.column_of("params")}
+    columns["MACs"] = report.table.column_of("macs")
+    columns |= report.metrics
+    names = list(columns)
+    matrix = [[_spearman(columns[a], columns[b]) for b in names] for a in names]
+    return names, matrix
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float | None:
+    both = np.isfinite(a) & np.isfinite(b)
+    if both.sum() < 3:
+        return None
+    x, y = _ranks(a[both]), _ranks(b[both])
+    spread = x.std() * y.std()
+    return float(((x - x.mean()) * (y - y.mean())).mean() / spread) if spread else None
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks, equal values sharing the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[inverse]
