@@ -10,7 +10,9 @@ import typer
 from .common import GenotypeArgument, InputSize, JsonOption, print_json, read_genotype
 
 Classes = Annotated[int, typer.Option(min=0, help="Classes of the head; 0 draws the backbone.")]
-Width = Annotated[float, typer.Option(min=4, max=100, metavar="CM", help="Width of the figure: 8 is a column, 17 a page.")]
+Width = Annotated[
+    float, typer.Option(min=4, max=100, metavar="CM", help="Width of the figure: 8 is a column, 17 a page.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file that is there.")]
 Other = Annotated[str, typer.Argument(metavar="OTHER", help="A file, or the name of a known network.")]
 
@@ -44,7 +46,8 @@ def diff(
     genotype: GenotypeArgument,
     other: Other,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also draw OTHER with what is new in it marked: .svg, .pdf, .png.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also draw OTHER with what is new in it marked: .svg, .pdf, .png."),
     ] = None,
     input_size: InputSize = "224",
     num_classes: Classes = 1000,
@@ -83,7 +86,9 @@ def diff(
         typer.echo("no difference: the keys are equal")
     height, width_ = before.input_size
     typer.echo(f"parameters  {format_count(before.params)} -> {format_count(after.params)}")
-    typer.echo(f"MACs        {format_count(before.macs)} -> {format_count(after.macs)}  at {height} x {width_}, one image")
+    typer.echo(
+        f"MACs        {format_count(before.macs)} -> {format_count(after.macs)}  at {height} x {width_}, one image"
+    )
     if out is not None:
         typer.echo(f"wrote {out}")
 

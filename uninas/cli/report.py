@@ -8,15 +8,14 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UninasError
 from .common import JsonOption, err, print_json
-
-NAME = "report.html"
 
 
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of searches, finished or running.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help=f"What to write; default: {NAME} in the first RUN.")
+        Path | None, typer.Option(metavar="FILE", help="What to write; default: report.html in the first RUN.")
     ] = None,
     trained: Annotated[
         Path | None,
@@ -40,6 +39,22 @@ def report(
         size = found["bytes"] / 1e6
         took = time.perf_counter() - start
         typer.echo(f"wrote {found['out']}: {found['candidates']:,} networks, {size:.1f} MB, in {took:.0f} s")
+
+
+def write_after_search(folder: Path) -> list[str]:
+    """The report of a search that is done, and its name; where it cannot be made, the reason in a line: no fault of a
+    report may make a search fail."""
+    from ..report.html.write import write
+
+    try:
+        with _Line() as line:
+            return [write([folder], progress=line.update)["out"]]
+    except UninasError as error:
+        reason = str(error)
+    except Exception as error:  # the search is done, whatever this is
+        reason = f"{type(error).__name__}: {error}; please report this"
+    err.print(f"no report: {reason}", markup=False, highlight=False, soft_wrap=True)
+    return []
 
 
 class _Line:

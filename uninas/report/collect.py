@@ -1,7 +1,8 @@
 """What a report shows of one or several studies, read without disturbing a search that writes them.
 
-Candidates of all runs are rows of one table, so that an aggregate of ranks means the same for all of them: it ranks a
-network among all networks of all runs that are shown. Objectives are those of the first run.
+Candidates of all runs are rows of one table. Where all runs measured what the objectives of the first are made of,
+these score all of them, and an aggregate of ranks means the same for all: it ranks a network among all networks of all
+runs. Otherwise each run is scored by its own objective, among its own networks.
 """
 
 from __future__ import annotations
@@ -61,7 +62,11 @@ class Report:
 
     runs: list[Run]
     objectives: tuple[Objective, ...]
+    """Those of the first run."""
+    common: bool
+    """Whether all runs are scored by them."""
     table: Table
+    """Costs of all rows."""
     scores: np.ndarray
     """n x objectives; NaN where a network has no score."""
     errors: np.ndarray
@@ -158,27 +163,29 @@ def _finished(path: Path, summary: StudySummary, candidates: int) -> Summary | N
 
 
 def _tabulate(runs: list[Run], trained: Path | None) -> Report:
-    objectives = runs[0].objectives
-    needed = [name for objective in objectives for name in (*objective.measured, *objective.latencies)]
-    table = Table(tuple(dict.fromkeys(needed)))
     values: dict[str, dict[int, list[float]]] = {}
+    rows: list[list[tuple]] = []
     for run in runs:
-        for candidate in run.candidates:
-            table.add(run.first + candidate.id, candidate.params, candidate.macs)
-            if candidate.refused is not None:
-                table.exclude(run.first + candidate.id)
-        for number, metric, phase, repeat, value, _ in run.study.all_measurements():
-            if number >= len(run.candidates):
-                continue
-            row = run.first + number
-            table.record(row, metric, phase, repeat, value)
+        rows.append([row for row in run.study.all_measurements() if row[0] < len(run.candidates)])
+        for number, metric, phase, _, value, _ in rows[-1]:
             if value is not None and (phase in (SEARCH, LATENCY) or phase not in PHASES):
                 name = metric if phase in (SEARCH, LATENCY) else f"{metric} ({phase})"
-                values.setdefault(name, {}).setdefault(row, []).append(value)
-    table.load(iter(()))  # ranks
-    scores = np.stack([objective.scores(table) for objective in objectives], axis=1)
+                values.setdefault(name, {}).setdefault(run.first + number, []).append(value)
+    objectives = runs[0].objectives
+    measured = [{row[1] for row in found} for found in rows]
+    common = all(_needed(objectives) <= found for found in measured)
+    table = _table(runs, rows, objectives)
+    if common:
+        scores = np.stack([objective.scores(table) for objective in objectives], axis=1)
+        errors = _errors(objectives[0], table, scores[:, 0])
+    else:
+        own = [_table([run], [found], run.objectives[:1], run.first) for run, found in zip(runs, rows)]
+        parts = [run.objectives[0].scores(part) for run, part in zip(runs, own)]
+        scores = np.concatenate(parts)[:, None]
+        found = [_errors(run.objectives[0], *part) for run, part in zip(runs, zip(own, parts))]
+        errors = np.concatenate(found)
     scores[~np.isfinite(scores)] = np.nan
-    report = Report(runs, objectives, table, scores, _errors(objectives[0], table, scores[:, 0]), {})
+    report = Report(runs, objectives, common, table, scores, errors, {})
     for name, found in values.items():
         report.metrics[name] = _column(found, table.count)
     if trained is not None:
@@ -193,6 +200,25 @@ def _tabulate(runs: list[Run], trained: Path | None) -> Report:
     return report
 
 
+def _needed(objectives: Sequence[Objective]) -> set[str]:
+    """What has to be measured."""
+    return {name for objective in objectives for name in (*objective.measured, *objective.latencies)}
+
+
+def _table(runs: Sequence[Run], rows: Sequence[list[tuple]], objectives: Sequence[Objective], first: int = 0) -> Table:
+    """All measurements of runs, in rows from `first` on."""
+    table = Table(sorted(_needed(objectives)))
+    for run, found in zip(runs, rows):
+        for candidate in run.candidates:
+            table.add(run.first - first + candidate.id, candidate.params, candidate.macs)
+            if candidate.refused is not None:
+                table.exclude(run.first - first + candidate.id)
+        for number, metric, phase, repeat, value, _ in found:
+            table.record(run.first - first + number, metric, phase, repeat, value)
+    table.load(iter(()))  # ranks what is there
+    return table
+
+
 def _column(found: dict[int, list[float]], count: int) -> np.ndarray:
     column = np.full(count, np.nan)
     for row, numbers in found.items():
@@ -202,9 +228,9 @@ def _column(found: dict[int, list[float]], count: int) -> np.ndarray:
 
 def _errors(objective: Objective, table: Table, scores: np.ndarray) -> np.ndarray:
     errors = np.full(len(scores), np.nan)
-    for row in np.flatnonzero(np.isfinite(scores)):
+    for row in map(int, np.flatnonzero(np.isfinite(scores))):
         if table.repeats(row) > 1:
-            repeats = objective.by_repeat(table, int(row))
+            repeats = objective.by_repeat(table, row)
             repeats = repeats[np.isfinite(repeats)]
             if len(repeats) > 1:
                 errors[row] = repeats.std(ddof=1) / math.sqrt(len(repeats))

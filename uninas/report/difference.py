@@ -95,7 +95,9 @@ def _convs(convs: Iterable[dict]) -> str:
     texts = []
     for conv in convs:
         stride = [f"stride {conv['stride']}"] if conv["stride"] > 1 else []
-        extra = ", ".join([f"{conv['kernel']}×{conv['kernel']}", *stride, *filter(None, (conv["norm"], conv["activation"]))])
+        extra = ", ".join(
+            [f"{conv['kernel']}×{conv['kernel']}", *stride, *filter(None, (conv["norm"], conv["activation"]))]
+        )
         texts.append(f"{conv['width']} ({extra})")
     return " - ".join(texts)
 
@@ -124,9 +126,7 @@ def _block(found: Difference, i: tuple[int, int], first: Block, j: tuple[int, in
     for a, b in align(first.subblocks, second.subblocks, _subblock_content):
         if a is None or b is None:
             block, place, kind, marks = (
-                (first, (*i, a or 0), "removed", found.before)
-                if b is None
-                else (second, (*j, b), "added", found.after)
+                (first, (*i, a or 0), "removed", found.before) if b is None else (second, (*j, b), "added", found.after)
             )
             sub = block.subblocks[place[2]]
             found.note(path(place), kind, f"a sub-block of {len(sub.graph.ops)} operations")

@@ -15,7 +15,7 @@ from itertools import groupby
 from ...genotype import Block, Genotype, SubBlock, cost_parts
 from ...ops import Size
 from ...units import format_count
-from .labels import KINDS, subblock_letters
+from .labels import KINDS, subblock_labels
 from .panel import COMPACT, Panel, Style, lay_out
 from .stacks import stack_subblock
 
@@ -111,7 +111,7 @@ def draw_network(
         DrawingError: the layout library is not installed.
     """
     marks = marks or {}
-    letters = subblock_letters(sub for _, sub in genotype.subblocks)
+    letters = subblock_labels(genotype)
     spots = _spots(genotype, size, letters, marks)
     widest = max(spot.panel.width for spot in spots) + 2 * MARGIN
     figure = Figure(genotype.name or f"network {genotype.key[:12]}", width=max(UNITS * centimetres, widest))
@@ -254,4 +254,3 @@ def _free(skyline: Sequence[float], width: int) -> tuple[float, int]:
     """(y, x) of the highest place below the skyline, then the leftmost."""
     starts = range(max(1, len(skyline) - width + 1))
     return min((max(skyline[start : start + width]), start) for start in starts)
-

@@ -21,7 +21,9 @@ def image_format(path: Path) -> str:
         DrawingError: it is none of FORMATS.
     """
     if path.suffix.lower() not in FORMATS:
-        raise DrawingError(f"{path}: a drawing is written as one of {', '.join(FORMATS)}; end the name with one of them")
+        raise DrawingError(
+            f"{path}: a drawing is written as one of {', '.join(FORMATS)}; end the name with one of them"
+        )
     return path.suffix.lower()
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 
-from ...genotype import SubBlock
+from ...genotype import Genotype
 from ...ops import Op
 from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer
 from ...ops.pool import GlobalAvgPool
@@ -90,10 +89,10 @@ def layer_label(layer: Layer) -> tuple[str, str]:
     return type(layer).__name__, "other"
 
 
-def subblock_letters(subblocks: Iterable[SubBlock]) -> dict[tuple, str]:
-    """A name A, B, ..., Z, A2, ... for each distinct sub-block, by its signature, in order of appearance."""
+def subblock_labels(genotype: Genotype) -> dict[tuple, str]:
+    """A letter A, B, ..., Z, A2, ... for each distinct sub-block, by its signature, in order of appearance."""
     found: dict[tuple, str] = {}
-    for sub in subblocks:
+    for _, sub in genotype.subblocks:
         round_, index = divmod(len(found), 26)
         found.setdefault(tuple(sub.signature), chr(65 + index) + (str(round_ + 1) if round_ else ""))
     return found

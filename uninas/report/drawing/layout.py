@@ -1,7 +1,7 @@
 """Where the parts of a small graph stand: layers from top to bottom, by Sugiyama's method (the library fast-sugiyama).
 
 The library knows vertices of one size only, so what it is asked for is the layer of each vertex and its place from left
-to right; heights are added here, a layer as high as its highest vertex.
+to right. How high layers are, and the gaps between them, is for whoever draws.
 """
 
 from __future__ import annotations
@@ -22,32 +22,35 @@ class DrawingError(UninasError):
 class Placed:
     """A laid-out graph."""
 
-    centres: list[Point]
-    """x of the middle and y of the top of each vertex."""
-    paths: list[list[Point]]
-    """The points that each edge passes on its way, without its ends: (x, y) pairs, one on top of the other where the
-    edge passes a layer."""
+    xs: list[float]
+    """The middle of each vertex."""
+    layers: list[int]
+    """Of each vertex, from 0 at the top."""
+    passed: list[list[tuple[float, int]]]
+    """(x, layer) of the layers that each edge passes between its ends."""
     width: float
-    height: float
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return 1 + max(self.layers)
+
+    def heights(self, heights: Sequence[float]) -> list[float]:
+        """Of the layers: each as high as its highest vertex."""
+        tall = [0.0] * self.depth
+        for layer, height in zip(self.layers, heights):
+            tall[layer] = max(tall[layer], height)
+        return tall
 
 
-def place(
-    edges: Sequence[tuple[int, int]],
-    heights: Sequence[float],
-    width: float,
-    gap: float,
-    lane: float,
-    room: Sequence[tuple[float, float]],
-) -> Placed:
-    """Lays out a connected acyclic graph whose vertices are 0, 1, ...
+def place(edges: Sequence[tuple[int, int]], count: int, width: float, lane: float) -> Placed:
+    """Lays out a connected acyclic graph.
 
     Args:
         edges: (from, to); two of the same pair are two edges.
-        heights: of the vertices.
+        count: vertices, which are 0, 1, ...
         width: of every vertex, with the space to its neighbours.
-        gap: between two layers.
         lane: width of an edge that passes a layer.
-        room: what each edge needs besides the gap, where it leaves and where it arrives.
 
     Raises:
         DrawingError: the layout library is not installed.
@@ -57,47 +60,26 @@ def place(
     except ModuleNotFoundError:
         remedy = 'pip install "uninas-toolkit[report]" (Python 3.11 or later)'
         raise DrawingError(f"drawings need fast-sugiyama, which is not installed: {remedy}") from None
-    if not edges:  # one vertex
-        return Placed([(width / 2, 0.0)], [], width, heights[0])
     ((positions, _, _, parts),) = from_edges(
         edges, vertex_spacing=width, minimum_length=1, dummy_vertices=True, dummy_size=lane
     )
     spots: dict[int, Point] = {int(node): spot for node, spot in positions}
-    layers = sorted({y for _, y in spots.values()}, reverse=True)  # the library's y grows upwards
-    depth = {y: layer for layer, y in enumerate(layers)}
-    left = min(x - (width if node < len(heights) else lane) / 2 for node, (x, _) in spots.items())
-    right = max(x + (width if node < len(heights) else lane) / 2 for node, (x, _) in spots.items())
-    tall = [0.0] * len(layers)
-    for node, height in enumerate(heights):
-        tall[depth[spots[node][1]]] = max(tall[depth[spots[node][1]]], height)
-    below, above = [0.0] * len(layers), [0.0] * (len(layers) + 1)
-    for (source, target), (leaving, arriving) in zip(edges, room):
-        out, into = depth[spots[source][1]], depth[spots[target][1]]
-        below[out], above[into] = max(below[out], leaving), max(above[into], arriving)
-    tops, top = [], 0.0
-    for layer, height in enumerate(tall):
-        tops.append(top)
-        top += height + gap + below[layer] + above[layer + 1]
+    heights = sorted({y for _, y in spots.values()}, reverse=True)  # the library's y grows upwards
+    layer = {y: number for number, y in enumerate(heights)}
+    sides = {node: (width if node < count else lane) / 2 for node in spots}
+    left = min(x - sides[node] for node, (x, _) in spots.items())
+    right = max(x + sides[node] for node, (x, _) in spots.items())
 
     def spot(node: int) -> tuple[float, int]:
-        return round(spots[node][0] - left, 1), depth[spots[node][1]]
+        return round(spots[node][0] - left, 1), layer[spots[node][1]]
 
-    centres = []
-    for node, height in enumerate(heights):
-        x, layer = spot(node)
-        centres.append((x, tops[layer] + (tall[layer] - height) / 2))
-    paths = []
-    for passed in _chains(edges, [(int(a), int(b)) for a, b in parts or ()], len(heights)):
-        points: list[Point] = []
-        for dummy in passed:
-            x, layer = spot(dummy)
-            points += [(x, tops[layer]), (x, tops[layer] + tall[layer])]
-        paths.append(points)
-    return Placed(centres, paths, round(right - left, 1), top - gap)
+    xs, layers = zip(*map(spot, range(count)))
+    chains = _chains(edges, [(int(a), int(b)) for a, b in parts or ()], count)
+    return Placed(list(xs), list(layers), [list(map(spot, chain)) for chain in chains], round(right - left, 1))
 
 
 def _chains(edges: Sequence[tuple[int, int]], parts: Sequence[tuple[int, int]], count: int) -> list[list[int]]:
-    """The dummy vertices on each edge; the library splits an edge that passes layers into parts with a dummy between."""
+    """The dummy vertices on each edge; the library splits an edge that passes layers into parts."""
     onward = {a: b for a, b in parts if a >= count}
     found: dict[tuple[int, int], list[list[int]]] = {}
     for a, b in parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ...units import format_count
 from .layout import Placed, Point, place
@@ -88,15 +89,16 @@ def lay_out(stacked: Stacked, style: Style) -> Panel:
     """Gives every row and wire its place."""
     labels = max((style.text(row.label) for row in stacked.rows), default=0) + 0.8 * style.font
     columns = _columns(stacked.rows, style)
-    width = max(labels + sum(columns), 3 * style.font)
+    width = max(labels + sum(columns) + (0.5 * style.font if columns else 0), 3 * style.font)
     dot = style.font * 0.7
     heights = [style.row * len(stack.rows) or dot for stack in stacked.stacks]
     edges = [(wire.source, wire.target) for wire in stacked.wires]
-    room = [(style.label if wire.port else 0.0, style.label if wire.entry else 0.0) for wire in stacked.wires]
-    placed = place(edges, heights, width + 0.6 * style.font, style.gap, 0.7 * style.font, room)
+    placed = place(edges, len(heights), width + 0.6 * style.font, 0.7 * style.font)
+    tops, tall = _layers(stacked, placed, heights, style)
     lane = style.font if stacked.shortcut else 0.0
     boxes = []
-    for stack, (x, y), height in zip(stacked.stacks, placed.centres, heights):
+    for stack, x, layer, height in zip(stacked.stacks, placed.xs, placed.layers, heights):
+        y = tops[layer] + (tall[layer] - height) / 2
         left = round(x + lane - width / 2, 1)
         lines = []
         for index, row in enumerate(stack.rows):
@@ -106,9 +108,10 @@ def lay_out(stacked: Stacked, style: Style) -> Panel:
         box_width = round(width if stack.rows else dot, 1)
         left = left if stack.rows else round(x + lane - dot / 2, 1)
         boxes.append(Box(left, round(y, 1), box_width, height, tuple(lines)))
-    paths = _paths(stacked, boxes, placed, lane, style)
+    routes = [[(x + lane, y) for x, at in path for y in (tops[at], tops[at] + tall[at])] for path in placed.passed]
+    paths = _paths(stacked, boxes, routes, style)
     residual, tip = _residual(stacked, boxes, style)
-    return Panel(round(placed.width + lane, 1), round(placed.height, 1), tuple(boxes), paths, residual, tip)
+    return Panel(round(placed.width + lane, 1), round(tops[-1] + tall[-1], 1), tuple(boxes), paths, residual, tip)
 
 
 def _columns(rows: list[Row], style: Style) -> list[float]:
@@ -123,11 +126,28 @@ def _count(number: int) -> str:
     return format_count(number) if number else ""
 
 
-def _paths(
-    stacked: Stacked, boxes: list[Box], placed: Placed, lane: float, style: Style
-) -> tuple[Path, ...]:
-    """The wires, spread out where several leave or reach a stack, so that the left one stays left."""
-    routes = [[(x + lane, y) for x, y in path] for path in placed.paths]
+def _layers(stacked: Stacked, placed: Placed, heights: list[float], style: Style) -> tuple[list[float], list[float]]:
+    """Tops and heights of the layers; gaps are wider where wires have numbers at their ends."""
+    tall = placed.heights(heights)
+    below, above = [0.0] * placed.depth, [0.0] * (placed.depth + 1)
+    for wire in stacked.wires:
+        if wire.port:
+            below[placed.layers[wire.source]] = style.label
+        if wire.entry:
+            above[placed.layers[wire.target]] = style.label
+    tops, top = [], 0.0
+    for layer, height in enumerate(tall):
+        tops.append(top)
+        top += height + style.gap + below[layer] + above[layer + 1]
+    return tops, tall
+
+
+def _paths(stacked: Stacked, boxes: list[Box], routes: list[list[Point]], style: Style) -> tuple[Path, ...]:
+    """The wires, spread out where several leave or reach a stack, so that the left one stays left.
+
+    Args:
+        routes: the points of each wire between its ends.
+    """
 
     def middle(number: int) -> float:
         return boxes[number].x + boxes[number].width / 2
@@ -161,7 +181,7 @@ def _paths(
 def _curve(points: list[Point]) -> str:
     """A line that leaves and enters every layer upright."""
     text = f"M{_n(points[0][0])} {_n(points[0][1])}"
-    for (x0, y0), (x1, y1) in zip(points, points[1:]):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if abs(x0 - x1) < 0.5:
             text += f"L{_n(x1)} {_n(y1)}"
         else:

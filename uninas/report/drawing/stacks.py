@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ...genotype import INPUT, OUTPUT, BlockGraph, Downsample, Ref, SubBlock
-from ...ops import Grid, Size, Value, make
+from ...ops import Grid, Size, Value
 from ...ops.layers import Layer
 from .labels import layer_label, layer_op, op_kind, op_label
 
@@ -143,7 +143,8 @@ def stack_subblock(
         end, port = nodes.add(Row("+", "merge", width, Grid.FULL, 0, 0, detail="residual"), *sources), ""
         goes_around = None if around else (start, end)
     if activation:
-        end, port = nodes.add(*layer_rows(activation, width, after), (end, port)), ""
+        (row,) = layer_rows(activation, width, after)
+        end, port = nodes.add(row, (end, port)), ""
     nodes.add(None, (end, port))
     return nodes.stacked(goes_around)
 

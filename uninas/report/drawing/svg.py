@@ -10,7 +10,7 @@ from .figure import Figure
 from .layout import DrawingError
 from .panel import Panel, Style
 
-TEMPLATES = files(__package__).joinpath("templates")
+TEMPLATES = files("uninas.report.drawing").joinpath("templates")
 
 
 @cache
@@ -23,7 +23,9 @@ def environment() -> Any:
     try:
         from jinja2 import Environment, PackageLoader
     except ModuleNotFoundError:
-        raise DrawingError('drawings need jinja2, which is not installed: pip install "uninas-toolkit[report]"') from None
+        raise DrawingError(
+            'drawings need jinja2, which is not installed: pip install "uninas-toolkit[report]"'
+        ) from None
     loader = PackageLoader("uninas.report.drawing", "templates")
     return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 

@@ -24,7 +24,7 @@ from ..drawing.layout import DrawingError
 from .facts import facts_of, tiles_of
 from .networks import Networks
 
-ASSETS = files(__package__).joinpath("assets")
+ASSETS = files("uninas.report.html").joinpath("assets")
 SCRIPTS = ("data.js", "plot.js", "network.js", "table.js", "page.js")
 COMMAND_KEYS = 12
 """Digits of a key that the page shows."""
@@ -73,7 +73,9 @@ def _template() -> Any:
     try:
         from jinja2 import Environment, PackageLoader
     except ModuleNotFoundError:
-        raise DrawingError('a report needs jinja2, which is not installed: pip install "uninas-toolkit[report]"') from None
+        raise DrawingError(
+            'a report needs jinja2, which is not installed: pip install "uninas-toolkit[report]"'
+        ) from None
     environment = Environment(
         loader=PackageLoader("uninas.report.html", "assets"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -129,11 +131,12 @@ def _data(report: Report) -> dict[str, Any]:
     number = {move: i for i, move in enumerate(moves)}
     numbers = {run.label: i for i, run in enumerate(report.runs)}
     return {
-        "objectives": [objective.name for objective in report.objectives],
+        "objectives": [o.name for o in report.objectives] if report.common else ["each run's own"],
         "minimised": [name for name in report.metrics if name.startswith("latency")],
         "scores": [_column(report.scores[:, i]) for i in range(report.scores.shape[1])],
         "error": _column(report.errors),
         "metrics": {name: _column(values) for name, values in report.metrics.items()},
+        "fresh": _fresh(report),
         "run": [numbers[run.label] for run, _ in rows],
         "number": [candidate.id for _, candidate in rows],
         "key": [candidate.key[:COMMAND_KEYS] for _, candidate in rows],
@@ -146,6 +149,17 @@ def _data(report: Report) -> dict[str, Any]:
         "failed": report.failed,
         "runs": [_run(report, run) for run in report.runs],
     }
+
+
+def _fresh(report: Report) -> dict[int, list[float | None]]:
+    """(score, standard error) on seeds that no decision has seen: of winners and starts."""
+    found = {}
+    for run in report.runs:
+        if run.finished is not None:
+            for network in (run.finished.best, run.finished.start):
+                if network.score is not None:
+                    found[run.first + network.candidate] = [network.score, network.score_se]
+    return found
 
 
 def _run(report: Report, run: Run) -> dict[str, Any]:
@@ -189,6 +203,7 @@ def _view(report: Report) -> dict[str, Any]:
             }
             for run in report.runs
         ],
+        "common": report.common,
         "several": len(report.runs) > 1,
         "correlated": names,
         "correlations": matrix,

@@ -19,15 +19,17 @@ def tiles_of(report: Report, run: Run) -> list[tuple[str, str, str]]:
         found = run.finished
         score, error = found.best.score, found.best.score_se
         gain = f"{found.gain:+.4g} ± {found.gain_se:.2g} against the start"
-        tiles.append(("best score, on fresh seeds", _number(score, error), gain))
+        tiles.append((f"{run.objectives[0].name}, on fresh seeds", _number(score, error), gain))
     elif best is not None:
         row = float(report.scores[best, 0])
-        tiles.append(("best score so far", f"{row:.4f}", "as the search measured it: too high on average"))
+        tiles.append(
+            (f"{run.objectives[0].name}, best so far", f"{row:.4f}", "as the search measured it: too high on average")
+        )
     if best is not None:
         candidate = run.candidates[best - run.first]
         start = report.start(run)
         before = run.candidates[start - run.first] if start is not None else None
-        for name, what in (("parameters", "params"), ("MACs", "macs")):
+        for name, what in (("parameters", "params"), (f"MACs{_at(run)}", "macs")):
             remark = f"start {format_count(getattr(before, what))}" if before is not None else ""
             tiles.append((name, format_count(getattr(candidate, what)), remark))
     hours = run.summary.seconds / 3600
@@ -35,6 +37,13 @@ def tiles_of(report: Report, run: Run) -> list[tuple[str, str, str]]:
     rate = f"{run.summary.evaluated / hours:.0f} an hour" if hours else ""
     tiles.append(("networks evaluated", f"{run.summary.evaluated:,}", f"in {took}, {rate}"))
     return tiles
+
+
+def _at(run: Run) -> str:
+    """` at 224 × 224`: the image for which MACs are counted."""
+    size = run.summary.settings.get("input_size")
+    sides = (size, size) if isinstance(size, int) else tuple(size or ())
+    return f" at {sides[0]} × {sides[1]}" if len(sides) == 2 else ""
 
 
 def _number(value: float | None, error: float | None) -> str:

@@ -11,12 +11,12 @@ from typing import Any
 
 from ...genotype import Block, Cost, Genotype, Stage, SubBlock
 from ...ops import Size
-from ...ops.layers import Layer, total
+from ...ops.layers import ConvLayer, Layer, total
 from ..drawing.labels import KINDS
 from ..drawing.panel import DETAILED, lay_out
 from ..drawing.stacks import Stacked, stack_layers, stack_subblock
 from ..drawing.svg import panel_svg
-from ..text import in_words
+from ..text import format_subblock
 
 _LETTER = {**{kind: kind[0] for kind in KINDS}, "attention": "t"}
 """`c` for a convolution and so on: a sub-block's operations as a word, which the page shows as a strip of colours."""
@@ -69,7 +69,7 @@ class Networks:
             params, macs, after = total(layers, size)
             panel = self._panel((tuple(layers), channels, size), lambda: stack_layers(layers, [], channels, size), name)
             out = getattr(layers[-1], "out_features", 0)
-            width = next((layer.out_channels for layer in reversed(layers) if hasattr(layer, "out_channels")), channels)
+            width = [channels, *(layer.out_channels for layer in layers if isinstance(layer, ConvLayer))][-1]
             output = f"{out} classes" if out else f"{width} · {after[0]}×{after[1]}"
             block = self._block((name, panel), Cost(params, macs), [panel])
             self.stages.append([name, output, params, macs, [block]])
@@ -83,7 +83,9 @@ class Networks:
             blocks = []
             for j, block in enumerate(stage.blocks):
                 first = j == 0
-                blocks.append(self._stage_block(block, stage, before if first else stage.width, size if first else after, first))
+                blocks.append(
+                    self._stage_block(block, stage, before if first else stage.width, size if first else after, first)
+                )
             params, macs = (sum(self.blocks[block][what] for block in blocks) for what in (0, 1))
             name = f"stage {index + 1}"
             self.stages.append([name, f"{stage.width} · {after[0]}×{after[1]}", params, macs, blocks])
@@ -97,7 +99,9 @@ class Networks:
             main, around = down.main(before, width), down.shortcut(before, width)
             place = (down, before, width, size)
             channels, at = before, size
-            panels.append(self._panel(place, lambda: stack_layers(main, around, channels, at), f"downsampling: {down.kind}"))
+            panels.append(
+                self._panel(place, lambda: stack_layers(main, around, channels, at), f"downsampling: {down.kind}")
+            )
             costs += [total(main, size)[:2], total(around, size)[:2]]
             before, size, down = width, total(main, size)[2], None
         for sub in block.subblocks:
@@ -117,7 +121,7 @@ class Networks:
     def _subblock(self, place: tuple, sub: SubBlock) -> int:
         _, width, before, size, down = place
         sign = self._number("sub", place[0])[0]
-        return self._panel(place, lambda: stack_subblock(sub, width, size, before, down), in_words(sub), sign)
+        return self._panel(place, lambda: stack_subblock(sub, width, size, before, down), format_subblock(sub), sign)
 
     def _cost(self, place: tuple, sub: SubBlock) -> tuple[int, int]:
         """Parameters and MACs of a sub-block with its frame, as `uninas.genotype.cost` counts them."""

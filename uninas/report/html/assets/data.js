@@ -47,7 +47,7 @@ const milliseconds = (value) => (value == null ? "" : `${(1000 * value).toPrecis
 function columnsOf(data) {
   const columns = {};
   data.objectives.forEach((name, i) => {
-    columns[i ? name : "score"] = { values: data.scores[i], format: score, label: i ? name : `score (${name})` };
+    columns[i ? name : "score"] = { values: data.scores[i], format: score, label: i ? name : name.length > 34 ? "score" : `score (${name})` };
   });
   columns.params = { values: data.params, format: count, less: true, label: "parameters", integer: true };
   columns.MACs = { values: data.macs, format: count, less: true, label: "MACs", integer: true };

@@ -53,7 +53,6 @@ function panelsOf(parts) {
   const panels = make("div", { class: "panels" });
   for (const part of parts) {
     const figure = make("figure", {}, make("figcaption", { class: "quiet" }, part.letter ? `${part.letter}: ${part.words}` : part.words));
-    figure.lastChild.style.maxWidth = `${Math.max(part.width, 220)}px`;
     const kinds = [...new Set(part.kinds)].map((kind) => KIND_NAMES[kind]).join(", ");
     figure.insertAdjacentHTML("beforeend",
       `<svg class="panel" role="img" aria-label="${escape(part.words)}: ${kinds}" width="${part.width + 4}" height="${part.height + 4}" viewBox="-2 -2 ${part.width + 4} ${part.height + 4}">${part.svg}</svg>`);
@@ -71,6 +70,17 @@ function changesOf(changes) {
     list.append(make("li", {}, make("b", { title: kind }, SIGNS[kind]), what, make("span", { class: "quiet" }, ` ${words(place)}${others}`)));
   }
   return list;
+}
+
+/** What differs, folded where it is much. */
+function against(title, changes) {
+  const number = changes.length;
+  if (!number) return make("p", { class: "against" }, `No difference from ${title}.`);
+  const summary = make("summary", {}, `${number} difference${number > 1 ? "s" : ""} from ${title}`);
+  const unfold = make("button", { type: "button", onclick: () => {
+    for (const block of unfold.closest(".network").querySelectorAll(".block.changed")) block.open = true;
+  } }, "unfold what differs");
+  return make("details", { class: "against", open: number <= 6 }, summary, changesOf(changes), unfold);
 }
 
 /** stages[1].blocks[0].subblocks[1] -> stage 2, block 1, sub-block 2 */

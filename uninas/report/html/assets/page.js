@@ -16,9 +16,15 @@ async function start() {
     if (data.failed[i]) parts.push(data.failed[i]);
     return parts.join(", ");
   };
+  const scoreOf = (i) => {
+    const value = columns.score.values[i];
+    if (value == null) return data.fresh[i] ? "" : "none";
+    return `${score(value)}${data.error[i] == null ? "" : ` ± ${score(data.error[i])}`}`;
+  };
   const describe = (i) => [
     `${data.key[i]}${several ? ` · ${runOf(i).label}` : ""}`,
-    `score ${score(columns.score.values[i]) || "none"}${data.error[i] == null ? "" : ` ± ${score(data.error[i])}`}`,
+    scoreOf(i) && `score ${scoreOf(i)}`,
+    data.fresh[i] ? `${score(data.fresh[i][0])} on fresh seeds` : "",
     `${count(data.params[i])} parameters, ${count(data.macs[i])} MACs`,
     data.moves[data.move[i]], remark(i),
   ].filter(Boolean).join("\n");
@@ -29,7 +35,8 @@ async function start() {
     const add = (name, ...values) => { if (values[0]) list.append(make("dt", {}, name), make("dd", {}, ...values)); };
     add("key", data.key[i]);
     add("cost", `${count(data.params[i])} parameters, ${count(data.macs[i])} MACs`);
-    add("score", `${score(columns.score.values[i]) || "none"}${data.error[i] == null ? "" : ` ± ${score(data.error[i])}`}`);
+    add("score", scoreOf(i));
+    if (data.fresh[i]) add("on fresh seeds", `${score(data.fresh[i][0])}${data.fresh[i][1] == null ? "" : ` ± ${score(data.fresh[i][1])}`}`);
     add("move", data.moves[data.move[i]]);
     if (data.parent[i] >= 0) add("parent", make("button", { type: "button", class: "link", onclick: () => choose(data.parent[i]) }, data.key[data.parent[i]]));
     add("remark", remark(i));
@@ -38,7 +45,7 @@ async function start() {
   const pair = (row, other, title, otherTitle, changes) => {
     const letters = new Letters();
     const mine = make("article", { class: "network" }, facts(row, title));
-    if (changes) mine.append(make("p", { class: "quiet" }, `Against ${otherTitle}:`), changes[0].length ? changesOf(changes[0]) : make("p", {}, "no difference"));
+    if (changes) mine.append(against(otherTitle, changes[0]));
     mine.append(outline(drawings, row, letters, changes ? changes[1] : {}));
     const root = make("div", { class: "pair" }, mine);
     if (other != null && other !== row) root.append(make("article", { class: "network" }, facts(other, otherTitle), outline(drawings, other, letters)));
@@ -60,7 +67,7 @@ async function start() {
   $("winner-other").addEventListener("change", winner);
   $("unfold").addEventListener("click", () => {
     const open = $("unfold").getAttribute("aria-pressed") !== "true";
-    for (const block of document.querySelectorAll("#winner-view details")) block.open = open;
+    for (const block of document.querySelectorAll("#winner-view .block")) block.open = open;
     $("unfold").setAttribute("aria-pressed", String(open));
     $("unfold").textContent = open ? "fold all" : "unfold all";
   });
@@ -96,7 +103,8 @@ async function start() {
         lines.push({ style: "trail", run: i, points: points(rows) });
       });
     }
-    made.show({ x, y, rows: all, runs: several ? data.run : null, error: $("show-error").checked && y === columns.score ? data.error : null, lines, guides, stars });
+    const fresh = y === columns.score ? data.fresh : {};
+    made.show({ x, y, rows: all, fresh, runs: several ? data.run : null, error: $("show-error").checked && y === columns.score ? data.error : null, lines, guides, stars });
   };
   for (const [name, column] of Object.entries(columns)) {
     $("axis-x").append(make("option", { value: name }, column.label));
@@ -123,7 +131,8 @@ async function start() {
         const value = columns.score.values[i];
         if (value != null && value > best) { best = value; points.push([data.number[i], value]); }
       }
-      if (points.length) points.push([data.number[rows[rows.length - 1]], best]);
+      const last = rows.findLast((i) => columns.score.values[i] != null);
+      if (last != null) points.push([data.number[last], best]);
       return { style: "step", run: r, steps: true, points };
     });
     made.show({ x: columns.evaluation, y: columns.score, rows: all, runs: several ? data.run : null, error: data.error, lines });

@@ -112,8 +112,9 @@ class Plot {
       if (line.points.length) text += `<path class="${line.style}" style="--run: var(--run-${(line.run || 0) % 8})" d="${path.join("")}"/>`;
     }
     for (const { row, name } of plot.stars || []) {
-      if (plot.x.values[row] == null || plot.y.values[row] == null) continue;
-      const [px, py] = this.place(row);
+      const value = plot.y.values[row] ?? plot.fresh?.[row]?.[0]; // what was tidied has been scored on fresh seeds only
+      if (plot.x.values[row] == null || value == null) continue;
+      const [px, py] = [x.at(plot.x.values[row]), y.at(value)];
       const right = px > width - 120;
       text += `<circle class="star" cx="${px}" cy="${py}" r="5"/><text class="name" x="${px + (right ? -9 : 9)}" y="${py - 7}" text-anchor="${right ? "end" : "start"}">${escape(name)}</text>`;
     }
@@ -172,9 +173,9 @@ function scale(column, rows, guides, from, to) {
   if (!(high > low)) { const pad = Math.abs(low) / 10 || 1; low = Number.isFinite(low) ? low - pad : 0; high = low + 2 * pad; }
   const pad = (high - low) * 0.04;
   low -= pad; high += pad;
-  const rough = (high - low) / Math.max(3, Math.abs(to - from) / 90);
+  const rough = (high - low) / Math.max(3, (to > from ? to - from : 1.6 * (from - to)) / 95);
   const power = 10 ** Math.floor(Math.log10(rough));
-  let step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+  let step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= 0.7 * rough);
   if (column.integer) step = Math.max(1, step);
   const ticks = [];
   for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) ticks.push(Math.abs(tick) < step / 1e6 ? 0 : tick);
