@@ -1,4 +1,4 @@
-"""A headless Chromium that tells what went wrong and what it asked for."""
+"""A headless Chromium that tells what went wrong and what it asked for: for tests and pictures of the report."""
 
 from __future__ import annotations
 
@@ -72,3 +72,16 @@ def requests(driver: Any, page: Path) -> list[str]:
             if url != page.resolve().as_uri() and not url.startswith(("data:", "blob:", "chrome")):
                 found.append(url)
     return found
+
+
+def picture(driver: Any, path: Path, top: float = 0, left: float = 0, width: float = 1280, height: float = 800) -> None:
+    """Writes a part of the page, in CSS pixels from its beginning, as PNG of 128 colours."""
+    import base64
+    import io
+
+    from PIL import Image
+
+    clip = {"x": left, "y": top, "width": width, "height": height, "scale": 1}
+    found = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+    image = Image.open(io.BytesIO(base64.b64decode(found["data"]))).convert("RGB")
+    image.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
