@@ -76,8 +76,8 @@ def test_boxes_do_not_overlap_and_wires_end_at_them(networks, style):
             apart = a.x + a.width <= b.x or b.x + b.width <= a.x or a.y + a.height <= b.y or b.y + b.height <= a.y
             assert apart, (a, b)
         for box in panel.boxes:
-            assert 0 <= box.x and box.x + box.width <= panel.width + 0.2
-            assert 0 <= box.y and box.y + box.height <= panel.height + 0.2
+            assert box.x >= 0 and box.x + box.width <= panel.width + 0.2
+            assert box.y >= 0 and box.y + box.height <= panel.height + 0.2
             for line in box.lines:
                 assert line.row.label and style.text(line.row.label) <= box.width
                 assert all(end <= box.width for end, _ in line.columns)

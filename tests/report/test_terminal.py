@@ -9,6 +9,7 @@ from uninas.report.drawing.labels import subblock_labels
 from uninas.report.drawing.stacks import stack_subblock
 from uninas.report.drawing.terminal import Canvas, draw_lines, draw_subblock
 
+
 def test_lines_join_where_they_meet():
     canvas = Canvas()
     canvas.box(0, 0, 5, 3)

@@ -109,7 +109,7 @@ def collect(folders: Sequence[str | Path], trained: Path | None = None) -> Repor
             trained networks; the means of rows with equal keys become metrics.
 
     Raises:
-        StudyError: a folder holds no study, or `trained` cannot be read.
+        StudyError: a folder holds no study or is named twice, or `trained` cannot be read.
     """
     runs: list[Run] = []
     try:
@@ -123,13 +123,18 @@ def collect(folders: Sequence[str | Path], trained: Path | None = None) -> Repor
 
 
 def labels(folders: Sequence[Path]) -> list[str]:
-    """A short name for each folder: its last parts, as many as are needed to tell them apart."""
+    """A short name for each folder: its last parts, as many as are needed to tell them apart.
+
+    Raises:
+        StudyError: a folder is named twice.
+    """
     parts = [folder.resolve().parts for folder in folders]
-    for count in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-count:]) for part in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [f"{names[0]} ({number})" for number in range(1, len(folders) + 1)]
+    for folder, part in zip(folders, parts):
+        if parts.count(part) > 1:
+            raise StudyError(f"{folder}: is named twice; name each run once")
+    counts = range(1, max(map(len, parts)) + 1)
+    names = (["/".join(part[-count:]) for part in parts] for count in counts)
+    return next(found for found in names if len(set(found)) == len(found))
 
 
 def _open(folder: Path, label: str, first: int) -> Run:
