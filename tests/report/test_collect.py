@@ -12,7 +12,8 @@ import pytest
 
 from report.conftest import make_study
 from uninas.errors import StudyError
-from uninas.report.collect import collect, correlations, labels, moves_of
+from uninas.report.collect import collect, labels
+from uninas.report.statistics import correlations, moves_of
 from uninas.search import Study
 
 

@@ -7,9 +7,7 @@ runs. Otherwise each run is scored by its own objective, among its own networks.
 
 from __future__ import annotations
 
-import csv
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +23,7 @@ from ..search.study.ranking import objectives_of
 from ..search.study.reader import kind_of
 from ..search.summary import Summary
 from ..search.table import LATENCY, PHASES, SEARCH, Table
+from .trained import read_trained
 
 SUMMARY = "summary.json"
 
@@ -194,7 +193,7 @@ def _tabulate(runs: list[Run], trained: Path | None) -> Report:
     for name, found in values.items():
         report.metrics[name] = _column(found, table.count)
     if trained is not None:
-        report.metrics |= _trained(trained, report)
+        report.metrics |= read_trained(trained, [candidate.key for _, candidate in report.rows])
     for run in runs:
         for failure in run.study.failures():
             if failure.phase == SEARCH and failure.candidate < len(run.candidates):
@@ -240,102 +239,3 @@ def _errors(objective: Objective, table: Table, scores: np.ndarray) -> np.ndarra
             if len(repeats) > 1:
                 errors[row] = repeats.std(ddof=1) / math.sqrt(len(repeats))
     return errors
-
-
-def _trained(path: Path, report: Report) -> dict[str, np.ndarray]:
-    """Columns of numbers by key from a CSV file."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StudyError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if not lines or "key" not in lines[0]:
-        raise StudyError(f"{path}: expected a CSV file with a column `key` and columns of numbers such as `accuracy`")
-    rows: dict[str, dict[str, list[float]]] = {}
-    for number, line in enumerate(lines, 2):
-        key = (line["key"] or "").strip().lower()
-        if not key:
-            raise StudyError(f"{path}: line {number}: `key` is empty; write the first digits of a candidate's key")
-        for name, text in line.items():
-            value = _number(text)
-            if name not in ("key", "seed", "params", "macs") and value is not None:
-                label = f"{name} ({line['task']})" if line.get("task") else name
-                rows.setdefault(label, {}).setdefault(key, []).append(value)
-    columns = {}
-    for name, found in rows.items():
-        column: dict[int, list[float]] = {}
-        for row, (_, candidate) in enumerate(report.rows):
-            for key, numbers in found.items():
-                if candidate.key.startswith(key):
-                    column.setdefault(row, []).extend(numbers)
-        if column:
-            columns[name] = _column(column, report.table.count)
-    if not columns:
-        raise StudyError(f"{path}: none of its keys is one of the {report.table.count} candidates of these runs")
-    return columns
-
-
-def _number(text: Any) -> float | None:
-    try:
-        value = float(text)
-    except (TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) else None
-
-
-def moves_of(report: Report, run: Run) -> list[dict[str, Any]]:
-    """What became of each move, most tried first.
-
-    A candidate made by several moves in a row counts for each of them. `kept` counts candidates that the search went on
-    from: a walk moved there, another strategy made children of it. A space's moves that were never tried are there too.
-    """
-    trail = set(run.trail)
-    parents = {candidate.parent for candidate in run.candidates}
-    found: dict[str, Counter] = {}
-    leads: dict[str, list[float]] = {}
-    for candidate in run.candidates[run.begun :]:
-        row = run.first + candidate.id
-        score = report.scores[row, 0]
-        parent = math.nan if candidate.parent is None else report.scores[run.first + candidate.parent, 0]
-        for move in dict.fromkeys((candidate.move or "drawn from scratch").split(" + ")):
-            counts = found.setdefault(move, Counter())
-            counts["tried"] += 1
-            counts["failed"] += row in report.failed
-            counts["better"] += bool(score > parent)
-            counts["kept"] += row in trail if trail else candidate.id in parents
-            if math.isfinite(score - parent):
-                leads.setdefault(move, []).append(float(score - parent))
-    space = run.summary.settings.get("space")
-    for move in (space.get("moves") or {}) if isinstance(space, dict) else {}:
-        found.setdefault(move, Counter())
-    return [
-        {"move": move, **{what: counts[what] for what in ("tried", "better", "kept", "failed")}}
-        | {"lead": float(np.median(leads[move])) if move in leads else None}
-        for move, counts in sorted(found.items(), key=lambda item: (-item[1]["tried"], item[0]))
-    ]
-
-
-def correlations(report: Report) -> tuple[list[str], list[list[float | None]]]:
-    """Names of scores, costs and metrics, and Spearman's rank correlation of each two over networks that have both."""
-    columns = {"score": report.scores[:, 0], "params": report.table.column_of("params")}
-    columns["MACs"] = report.table.column_of("macs")
-    columns |= report.metrics
-    names = list(columns)
-    matrix = [[_spearman(columns[a], columns[b]) for b in names] for a in names]
-    return names, matrix
-
-
-def _spearman(a: np.ndarray, b: np.ndarray) -> float | None:
-    both = np.isfinite(a) & np.isfinite(b)
-    if both.sum() < 3:
-        return None
-    x, y = _ranks(a[both]), _ranks(b[both])
-    spread = x.std() * y.std()
-    return float(((x - x.mean()) * (y - y.mean())).mean() / spread) if spread else None
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks, equal values sharing the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[inverse]

@@ -18,9 +18,10 @@ import numpy as np
 
 from ... import __version__
 from ...genotype import Genotype
-from ..collect import Report, Run, collect, correlations, moves_of
+from ..collect import Report, Run, collect
 from ..difference import Difference, difference, grouped
 from ..drawing.layout import DrawingError
+from ..statistics import correlations, moves_of
 from .facts import facts_of, tiles_of
 from .networks import Networks
 
