@@ -1,4 +1,4 @@
-# make search   installs the core into .venv and runs a real search on the CPU (minutes)
+# make search   installs the core into .venv and runs a real search on the CPU (minutes); writes a report to look at
 # make demo     installs all of it and goes the whole way: search, training, mmdet, mmseg (about ten minutes)
 # make test     installs everything into .venv; lint, types, the whole test suite
 # make wheel    builds an sdist, from it a wheel, and uses that outside of the checkout
@@ -32,7 +32,7 @@ lint: .venv/all
 	$(PYTHON) -m venv .venv
 
 .venv/core: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable .
+	$(PIP) --editable ".[report]"
 	touch $@
 
 .venv/all: .venv/bin/python pyproject.toml constraints.txt

@@ -35,6 +35,7 @@ takes longer to import than torch: functions that need it import it.)"""
 
 OPTIONAL = {
     *("mmengine", "mmcv", "mmdet", "mmseg", "ray", "matplotlib", "plotly", "onnx", "scipy", "sklearn", "torchvision"),
+    *("jinja2", "fast_sugiyama", "cairosvg"),
 }
 
 

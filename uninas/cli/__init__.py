@@ -10,9 +10,11 @@ import typer
 from .. import __version__
 from . import data, openmmlab, protocols, training
 from .common import err, fail, out, print_json, read_genotype, run, usage
+from .draw import diff, draw
 from .networks import cost_command, score, show, validate
 from .overrides import spread
 from .race import race
+from .report import report
 from .search import search
 from .study import study
 from .tabulate import tabulate
@@ -26,11 +28,14 @@ app.command()(show)
 app.command("cost")(cost_command)
 app.command()(search)
 app.command()(study)
+app.command()(report)
 app.command()(tidy)
 app.command()(tabulate)
 app.command()(race)
 app.command()(score)
 app.command()(validate)
+app.command()(draw)
+app.command()(diff)
 app.command()(training.train)
 app.command()(training.test)
 app.command()(training.predict)

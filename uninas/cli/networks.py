@@ -42,18 +42,21 @@ def show(
     input_size: InputSize = "224",
     num_classes: Annotated[int, typer.Option(min=0, help="Classes of the head.")] = 1000,
     code: Annotated[bool, typer.Option("--code", help="Print the compiled code of each distinct graph.")] = False,
+    drawing: Annotated[bool, typer.Option("--drawing", help="Draw each distinct sub-block in box characters.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Shows a network block by block: its graphs, output sizes, parameters and MACs."""
-    from ..report.text import describe, graph_codes, in_words, letters
+    from ..report.drawing.labels import subblock_labels
+    from ..report.text import describe, format_subblock, graph_codes
 
     found = read_genotype(genotype)
     rows = describe(found, input_size, num_classes)
     if as_json:
         print_json({"key": found.key, "name": found.name, "rows": [row._asdict() for row in rows]})
         return
-    for letter, sub in letters(found).values():
-        out.print(f"{letter}  {in_words(sub)}", markup=False, highlight=False)
+    subs = {tuple(sub.signature): sub for _, sub in found.subblocks}
+    for signature, letter in subblock_labels(found).items():
+        out.print(f"{letter}  {format_subblock(subs[signature])}", markup=False, highlight=False)
     height, width = input_size
     table = Table(title=str(found), caption=f"key {found.key[:16]}, input {height} x {width}", title_justify="left")
     table.add_column("part", no_wrap=True)
@@ -63,6 +66,11 @@ def show(
     for row in rows:
         table.add_row(escape(row.part), row.what, row.output, format_count(row.params), format_count(row.macs))
     out.print(table)
+    if drawing:
+        from ..report.drawing.terminal import draw_lines
+
+        for letter, text in draw_lines(found, input_size):
+            typer.echo(f"\n{letter}\n{text}")
     if code:
         for title, text in graph_codes(found):
             out.rule(title)

@@ -12,6 +12,7 @@ from ..errors import StudyError
 from ..report.progress import SearchLog, summary_lines
 from ..search.config import SearchConfig, problems
 from .common import JsonOption, err, usage
+from .report import write_after_search
 from .settings import with_options
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the study; default: runs/DATE-TIME.")]
@@ -19,13 +20,19 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting of the strategy, such as population=64."),
 ]
+Report = Annotated[
+    bool, typer.Option("--report/--no-report", help="Also write report.html, a page of the study.", show_default=False)
+]
 
 
 @with_options(SearchConfig, skip=("out", "strategy_settings"))
-def search(settings: dict[str, Any], out: Out = None, set: Set = None, as_json: JsonOption = False) -> None:
+def search(
+    settings: dict[str, Any], out: Out = None, set: Set = None, report: Report = True, as_json: JsonOption = False
+) -> None:
     """Searches a backbone: walks a space of networks, guided by training-free scores, within limits on cost.
 
-    Writes study.sqlite (every candidate), best.yaml (the network found) and summary.json in --out. The best network's
+    Writes study.sqlite (every candidate), best.yaml (the network found), summary.json and, to be looked at, report.html
+    in --out. The best network's
     score is measured anew, on seeds that the search never used. Kill it at any moment: --resume goes on.
     """
     from ..search.run import search as run_search
@@ -34,6 +41,8 @@ def search(settings: dict[str, Any], out: Out = None, set: Set = None, as_json: 
     config = usage(lambda: _parse({**settings, "strategy_settings": _pairs(set or [])}))
     with SearchLog(err) as log:
         summary = run_search(config, log.update)
+    if report:
+        summary.files += write_after_search(config.out)
     if as_json:
         typer.echo(summary.model_dump_json(indent=1))
         return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import NamedTuple
 
 from ..compiler import lower
 from ..genotype import BlockGraph, Genotype, SubBlock, cost_parts
 from ..ops import Size
+from .drawing.labels import subblock_labels
 
 
 class Row(NamedTuple):
@@ -20,20 +20,9 @@ class Row(NamedTuple):
     macs: int
 
 
-def letters(genotype: Genotype) -> dict[tuple, tuple[str, SubBlock]]:
-    """A name A, B, ..., Z, A2, ... for each distinct sub-block, by its signature, in order of appearance."""
-    found: dict[tuple, tuple[str, SubBlock]] = {}
-    numbers = count()
-    for _, sub in genotype.subblocks:
-        if tuple(sub.signature) not in found:
-            round_, index = divmod(next(numbers), 26)
-            found[tuple(sub.signature)] = (chr(65 + index) + (str(round_ + 1) if round_ else ""), sub)
-    return found
-
-
 def describe(genotype: Genotype, input_size: Size, num_classes: int) -> list[Row]:
     """A row for the stem, each block and the head, and the total."""
-    names = letters(genotype)
+    names = subblock_labels(genotype)
     rows = []
     for part, cost, size in cost_parts(genotype, input_size, num_classes):
         if part == "stem":
@@ -43,7 +32,7 @@ def describe(genotype: Genotype, input_size: Size, num_classes: int) -> list[Row
         else:
             i, j = (int(piece.split("]")[0]) for piece in part.split("[")[1:])
             stage = genotype.stages[i]
-            what, channels = " ".join(names[tuple(sub.signature)][0] for sub in stage.blocks[j].subblocks), stage.width
+            what, channels = " ".join(names[tuple(sub.signature)] for sub in stage.blocks[j].subblocks), stage.width
             if j == 0 and stage.downsample.kind != "none":
                 what = f"{what} behind {stage.downsample.kind}"
         rows.append(Row(part, what, f"{channels} x {size[0]} x {size[1]}", cost.params, cost.macs))
@@ -51,7 +40,7 @@ def describe(genotype: Genotype, input_size: Size, num_classes: int) -> list[Row
     return rows
 
 
-def in_words(sub: SubBlock) -> str:
+def format_subblock(sub: SubBlock) -> str:
     """`x + f(layer_norm x), f = conv x4, gelu, conv /4`, the operations in the order of the data flow."""
     names = ", ".join(_name(sub.graph, node) for node in sub.graph.flow_order) or "identity"
     argument = f"{sub.norm}_norm x" if sub.norm else "x"

@@ -117,7 +117,7 @@ def race(
         studies = [stack.enter_context(_opened(path, plan)) for path in config.studies]
         race = _Race(config, plan, studies, on_progress or (lambda _: None), scorer)
         rounds = race.run()
-        (best, *_) = rounds[config.rungs[-1]]
+        best = rounds[max(rounds)][0]
         genotype = race.genotype(best)
         described = {epochs: [race.describe(r, epochs) for r in runners] for epochs, runners in rounds.items()}
     folder = out or config.studies[0]

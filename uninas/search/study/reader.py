@@ -127,6 +127,11 @@ class StudyReader:
         return self.meta("seconds") or 0.0
 
     @property
+    def machine(self) -> dict[str, Any]:
+        """What the study was begun on: system, processor, cores, python; empty where an earlier version began it."""
+        return self.meta("machine") or {}
+
+    @property
     def count(self) -> int:
         """Candidates."""
         return self._one("SELECT count(*) FROM candidates")

@@ -1,6 +1,6 @@
 """The tables of a study, version 2, and what their rows are in memory.
 
-    meta          facts about the study, JSON: schema_version, settings, state, seconds, versions
+    meta          facts about the study, JSON: schema_version, settings, machine, state, seconds
     graphs        each distinct block graph once, by its canonical key; the form that came first is the form
     candidates    every network that was asked for, as a skeleton that refers to graphs, with its parents and costs
     measurements  a value, or the state and the reason why there is none, by candidate, phase, repeat and metric

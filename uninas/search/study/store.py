@@ -24,6 +24,7 @@ from ..measurement import Measurement, State
 from .codec import pack_graph, pack_skeleton
 from .database import connect, make, put_meta, study_errors
 from .lock import Lock
+from .machine import machine
 from .migrate import MIGRATED, ORIGINAL, migrate, version_of
 from .reader import StudyReader
 from .recent import Recent
@@ -78,7 +79,7 @@ class Study(StudyReader):
             if path.exists() and path.stat().st_size and not force:
                 raise StudyError(f"{path}: there is a study already; --resume continues it, --force replaces it")
             with study_errors(path):
-                make(path, {"settings": settings})
+                make(path, {"settings": settings, "machine": machine()})
                 return cls(folder, connect(path), lock)
         except BaseException:
             lock.release()

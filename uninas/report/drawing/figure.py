@@ -1,0 +1,256 @@
+"""A whole network as one figure, 8 cm wide at 6 pt, for a column of a paper.
+
+At the top a line a stage with its blocks as letters, output size, parameters and MACs; below, each distinct sub-block
+once, under its letter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from ...genotype import Block, Genotype, SubBlock, cost_parts
+from ...ops import Size
+from ...units import format_count
+from .labels import KINDS, subblock_labels
+from .panel import COMPACT, Panel, Style, lay_out
+from .stacks import stack_subblock
+
+COLUMN = 8.0
+"""Centimetres of a column."""
+UNITS = 302.0 / COLUMN
+"""In a centimetre: CSS pixels, so that a font size of 8 is 6 pt."""
+MARGIN, LINE, GUTTER = 4.0, 11.0, 6.0
+LOOK_AHEAD = 4
+"""Panels, in the order of letters, of which the one that fits best comes next."""
+NAMES, BLOCKS, COSTS = MARGIN, 92.0, 46.0
+"""Stages: where names and blocks begin, and how far before the MACs the parameters end."""
+
+Place = tuple[int, int, int]
+"""Numbers of stage, block and sub-block."""
+
+
+@dataclass(frozen=True)
+class Text:
+    x: float
+    y: float
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A block, or a colour of the legend."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+    text: str = ""
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A panel at its place."""
+
+    x: float
+    y: float
+    panel: Panel
+    marked: Collection[str] = ()
+    """Ids of nodes to be marked."""
+
+
+@dataclass
+class Figure:
+    """What the template writes."""
+
+    title: str
+    style: Style = COMPACT
+    width: float = UNITS * COLUMN
+    height: float = 0.0
+    texts: list[Text] = field(default_factory=list)
+    chips: list[Chip] = field(default_factory=list)
+    rules: list[tuple[float, float, float]] = field(default_factory=list)
+    panels: list[Spot] = field(default_factory=list)
+
+    @property
+    def centimetres(self) -> float:
+        """Width."""
+        return round(self.width / UNITS, 2)
+
+    @property
+    def right(self) -> float:
+        """Where texts end."""
+        return self.width - MARGIN
+
+
+def draw_network(
+    genotype: Genotype,
+    size: Size,
+    num_classes: int = 1000,
+    marks: Mapping[Place, Collection[str]] | None = None,
+    notes: Sequence[str] = (),
+    centimetres: float = COLUMN,
+) -> Figure:
+    """The figure of a network.
+
+    Args:
+        size: height and width of the image, for output sizes and MACs.
+        num_classes: of the head; 0 draws the backbone.
+        marks: what is to be marked: nodes of a sub-block by its place. A place without nodes marks its block.
+        notes: lines below the title.
+        centimetres: width; more, where a single sub-block is wider.
+
+    Raises:
+        GenotypeError: the image is too small for the network.
+        DrawingError: the layout library is not installed.
+    """
+    marks = marks or {}
+    letters = subblock_labels(genotype)
+    spots = _spots(genotype, size, letters, marks)
+    widest = max(spot.panel.width for spot in spots) + 2 * MARGIN
+    figure = Figure(genotype.name or f"network {genotype.key[:12]}", width=max(UNITS * centimetres, widest))
+    parts = list(cost_parts(genotype, size, num_classes))
+    params, macs = (sum(getattr(cost, what) for _, cost, _ in parts) for what in ("params", "macs"))
+    y = MARGIN + 8
+    figure.texts.append(Text(MARGIN, y, figure.title, "strong"))
+    y += LINE
+    facts = f"{format_count(params)} parameters, {format_count(macs)} MACs at {size[0]} × {size[1]}"
+    figure.texts.append(Text(MARGIN, y, facts, "quiet"))
+    for note in notes:
+        y += LINE
+        figure.texts.append(Text(MARGIN, y, note, "quiet"))
+    y = _stages(figure, genotype, parts, letters, marks, y + 6)
+    y = _legend(figure, y + 8)
+    figure.height = round(_panels(figure, spots, y + 10) + MARGIN, 1)
+    return figure
+
+
+def _stages(figure: Figure, genotype: Genotype, parts: list, letters: dict, marks: Mapping, y: float) -> float:
+    """A line for the stem, each stage and the head; returns where they end."""
+    figure.rules.append((MARGIN, y, figure.width - 2 * MARGIN))
+    figure.texts += [
+        Text(figure.right - COSTS, y + 9, "params", "end-text quiet"),
+        Text(figure.right, y + 9, "MACs", "end-text quiet"),
+    ]
+    y += 13
+    shapes = [f"{genotype.stem.width}", *(str(stage.width) for stage in genotype.stages)]
+    for index in range(-1, len(genotype.stages) + 1):
+        if index < 0:
+            name, found = "stem", [parts[0]]
+        elif index < len(genotype.stages):
+            name, found = f"stage {index + 1}", [p for p in parts if p[0].startswith(f"stages[{index}]")]
+        else:
+            name, found = "head", [parts[-1]]
+        height, width = found[-1][2]
+        figure.texts.append(Text(NAMES, y + 8, name, "strong"))
+        if name != "head":
+            figure.texts.append(Text(NAMES + 32, y + 8, f"{shapes[index + 1]} · {height}×{width}", "quiet"))
+        for column, what in ((figure.right - COSTS, "params"), (figure.right, "macs")):
+            total = sum(getattr(cost, what) for _, cost, _ in found)
+            figure.texts.append(Text(column, y + 8, format_count(total), "end-text"))
+        if 0 <= index < len(genotype.stages):
+            y = _blocks(figure, genotype, index, letters, marks, y)
+        else:
+            layers = genotype.stem.layers() if index < 0 else genotype.head.layers(genotype.stages[-1].width, 1)
+            text = f"{sum(type(layer).__name__ == 'ConvLayer' for layer in layers)} convolutions"
+            figure.texts.append(Text(BLOCKS, y + 8, text if index < 0 else "pool, classifier", "quiet"))
+        y += LINE + 4
+    figure.rules.append((MARGIN, y, figure.width - 2 * MARGIN))
+    return y
+
+
+def _blocks(figure: Figure, genotype: Genotype, index: int, letters: dict, marks: Mapping, y: float) -> float:
+    """The blocks of a stage as chips with letters, equal ones in a row as one; returns the y of their last line."""
+    stage = genotype.stages[index]
+    changed = {j for i, j, _ in marks if i == index}
+    x, first = BLOCKS, BLOCKS
+    if stage.downsample.kind != "none":
+        text = f"↓ {stage.downsample.kind}"
+        figure.texts.append(Text(x, y + 8, text, "quiet"))
+        x = first = x + COMPACT.text(text) + 4
+    named = [(block_letters(block, letters), j in changed) for j, block in enumerate(stage.blocks)]
+    for (text, marked), group in groupby(named):
+        count = len(list(group))
+        label = text if count == 1 else f"{text} ×{count}"
+        width = COMPACT.text(label) + 6
+        if x + width > figure.right - COSTS - 34:
+            x, y = first, y + LINE + 3
+        figure.chips.append(Chip(x, y - 0.5, width, LINE, "other", label, marked))
+        x += width + 3
+    return y
+
+
+def block_letters(block: Block, letters: Mapping[tuple, str]) -> str:
+    """`AB` for a block of the sub-blocks A and B."""
+    return "".join(letters[tuple(sub.signature)] for sub in block.subblocks)
+
+
+def _legend(figure: Figure, y: float) -> float:
+    """What the colours mean."""
+    x = MARGIN
+    for kind, text in KINDS.items():
+        if kind != "other":
+            figure.chips.append(Chip(x, y - 1, 7, 7, kind))
+            figure.texts.append(Text(x + 9.5, y + 5.2, text, "quiet"))
+            x += 9.5 + COMPACT.text(text) * 0.86 + 7
+    return y + 8
+
+
+@dataclass(frozen=True)
+class _Letter:
+    """A distinct sub-block."""
+
+    letter: str
+    count: int
+    panel: Panel
+    marked: Collection[str]
+
+    @property
+    def width(self) -> int:
+        """Of the panel under its head, with the gutter."""
+        return math.ceil(max(self.panel.width, COMPACT.text(f"{self.letter} ×{self.count}")) + GUTTER)
+
+
+def _spots(genotype: Genotype, size: Size, letters: dict, marks: Mapping) -> list[_Letter]:
+    """The distinct sub-blocks in the order of their letters, each as where it is marked, or where it is first."""
+    chosen: dict[str, tuple[Place, SubBlock]] = {}
+    for where, sub in genotype.subblocks:
+        letter = letters[tuple(sub.signature)]
+        if letter not in chosen or (where in marks and chosen[letter][0] not in marks):
+            chosen[letter] = (where, sub)
+    counts = Counter(letters[tuple(sub.signature)] for _, sub in genotype.subblocks)
+    found = []
+    for letter, (where, sub) in chosen.items():
+        panel = lay_out(stack_subblock(sub, genotype.stages[where[0]].width, size), COMPACT)
+        found.append(_Letter(letter, counts[letter], panel, marks.get(where, ())))
+    return found
+
+
+def _panels(figure: Figure, waiting: list[_Letter], y: float) -> float:
+    """Each distinct sub-block at the highest place that is free, nearly in order; returns where they end."""
+    skyline = [y] * int(figure.width - 2 * MARGIN + GUTTER)
+    passed_over = 0
+    while waiting:
+        near = waiting[:1] if passed_over == LOOK_AHEAD else waiting[:LOOK_AHEAD]
+        (top, x), chosen = min((_free(skyline, found.width), i) for i, found in enumerate(near))
+        passed_over = passed_over + 1 if chosen else 0
+        found = waiting.pop(chosen)
+        skyline[x : x + found.width] = [top + 13 + found.panel.height + 12] * found.width
+        figure.texts.append(Text(MARGIN + x, top + 8, found.letter, "strong"))
+        if found.count > 1:
+            beside = MARGIN + x + COMPACT.text(found.letter) + 4
+            figure.texts.append(Text(beside, top + 8, f"×{found.count}", "quiet"))
+        figure.panels.append(Spot(MARGIN + x, top + 13, found.panel, found.marked))
+    return max(spot.y + spot.panel.height for spot in figure.panels)
+
+
+def _free(skyline: Sequence[float], width: int) -> tuple[float, int]:
+    """(y, x) of the highest place below the skyline, then the leftmost."""
+    starts = range(max(1, len(skyline) - width + 1))
+    return min((max(skyline[start : start + width]), start) for start in starts)
