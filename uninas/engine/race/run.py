@@ -115,17 +115,17 @@ def race(
         check(plan, config.data_root)
     with ExitStack() as stack:
         studies = [stack.enter_context(_opened(path, plan)) for path in config.studies]
-        race = _Race(config, plan, studies, on_progress or (lambda _: None), scorer)
-        rounds = race.run()
+        course = _Race(config, plan, studies, on_progress or (lambda _: None), scorer)
+        rounds = course.run()
         best = rounds[max(rounds)][0]
-        genotype = race.genotype(best)
-        described = {epochs: [race.describe(r, epochs) for r in runners] for epochs, runners in rounds.items()}
-    folder = out or config.studies[0]
+        genotype = course.genotype(best)
+        described = {epochs: [course.describe(r, epochs) for r in runners] for epochs, runners in rounds.items()}
+    folder = out or next(iter(config.studies))
     folder.mkdir(parents=True, exist_ok=True)
     _keep_the_old_best(folder)
     genotype.save(folder / BEST)
     files = [str(folder / name) for name in (BEST, REPORT)]
-    result = RaceResult(race.metric(config.rungs[-1]), described, race.trainings, files)
+    result = RaceResult(course.metric(config.rungs[-1]), described, course.trainings, files)
     _write(folder / REPORT, json.dumps(result.to_dict(), indent=1) + "\n")
     return result
 
