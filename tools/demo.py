@@ -1,4 +1,4 @@
-"""The whole way on small data, on a CPU: search, training on digits, Mask R-CNN and UperNet in stock mmdet and mmseg.
+"""The whole way on small data, on a CPU: search, a short race of the best, training on digits, Mask R-CNN and UperNet in stock mmdet and mmseg.
 
     python tools/demo.py [DIR]
 
@@ -65,7 +65,7 @@ def demo(
         "runs/demo"
     ),
 ) -> None:
-    """Search (short), train on digits, export, a few iterations of Mask R-CNN and of UperNet. About ten minutes."""
+    """Search (short), race the best, train on digits, export, a few iterations of Mask R-CNN and of UperNet. About ten minutes."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     start = folder / "start.yaml"
@@ -91,6 +91,9 @@ def demo(
 
     for kind in ("digits", "tiny-coco", "tiny-ade"):
         show.step(f"Data: {kind}", folder / kind, cli, "data", "make", kind, folder / kind)
+
+    race = (cli, "race", study, "--protocol", "tiny_digits", "--data-root", folder / "digits")
+    show.step("Race of the best", study / "race.json", *race, "--top", "3", "--rungs", "1,2", "--repeats", "1")
 
     digits = folder / "digits-run"
     train = (python, TOOLS / "train.py", "--protocol", "tiny_digits", "--genotype", best, "--resume")
