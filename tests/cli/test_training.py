@@ -33,6 +33,8 @@ TRAIN = ("train", "--genotype", "coatnet", "--data-root", "nowhere", "--protocol
         ((*TRAIN, "tiny_digits"), 2, "--data-root nowhere: there is no such folder"),
         ((*TRAIN, "tiny_digits", "--pretrained", "none.pth"), 1, "none.pth: there is no such checkpoint"),
         ((*TRAIN, "tiny_digits", "--launcher", "pytorch"), 1, "start the script with torchrun"),
+        (("predict", "none.pth", "x.jpg"), 1, "none.pth: there is no such checkpoint"),
+        (("mm", "train", "none.py"), 1, "none.py: cannot be read as a config"),
         (("export-backbone", "coatnet", "--to", "mmdett", "--out", "x"), 2, "did you mean 'mmdet'?"),
         (("export-backbone", "coatnet", "--to", "mmseg", "--framework", "mask_rcnn", "--out", "x"), 2, "mmseg has no"),
     ],
@@ -58,6 +60,18 @@ def test_protocols_are_listed_and_printed():
     shown = command("protocol", "show", "imagenet", "--processes", "8", "--json", "--cfg-options", "log_level=ERROR")
     cfg = json.loads(shown.stdout)
     assert cfg["optim_wrapper"]["optimizer"]["lr"] == 8e-4 and cfg["log_level"] == "ERROR"
+
+
+def test_what_follows_the_config_is_for_the_tool(monkeypatch):
+    from typer.testing import CliRunner
+
+    from uninas.cli import app
+
+    ran = []
+    monkeypatch.setattr("uninas.mm_compat.stock.run_tool", lambda *arguments: ran.append(arguments))
+    words = ["mm", "test", "c.py", "w.pth", "--cfg-options", "a=1", "b=2", "--help"]
+    assert CliRunner().invoke(app, spread(words)).exit_code == 0
+    assert ran == [("test", Path("c.py"), words[3:])]
 
 
 def test_options_spread_as_openmmlab_users_write_them():

@@ -11,8 +11,8 @@ from .common import JsonOption, print_json
 from .overrides import SetOption
 
 app = typer.Typer(no_args_is_help=True, help="mmdet's and mmseg's own tools, beside a current PyTorch.")
-# Whatever follows the config is the tool's.
-THEIRS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+THEIRS = {"allow_extra_args": True, "allow_interspersed_args": False}
+"""Whatever follows the config is the tool's."""
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config of mmdet or mmseg.")]
 
 

@@ -55,7 +55,7 @@ class UniNASBackbone(BaseModule):
         drop_path_rate: stochastic depth of the last block.
         with_cp: recompute activations in the backward pass, to save memory.
         channels_last: keep weights and feature maps as NHWC, on a GPU only.
-        compile: compile the network with `torch.compile`.
+        compile: compile the network with `torch.compile`; a mapping gives its arguments.
         seed: of the initial weights.
         init_cfg: `dict(type="Pretrained", checkpoint=..., prefix="backbone.")`. Without `prefix` it is found out;
             `strict=False` loads what fits. Anything that does not load is an error or in the log.
@@ -74,7 +74,7 @@ class UniNASBackbone(BaseModule):
         drop_path_rate: float = 0.0,
         with_cp: bool = False,
         channels_last: bool = False,
-        compile: bool = False,
+        compile: bool | Mapping[str, Any] = False,
         seed: int = 0,
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
@@ -113,7 +113,7 @@ class UniNASBackbone(BaseModule):
         if self.channels_last:
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compile:
-            built.compile()
+            built.compile(**(compile if isinstance(compile, Mapping) else {}))
 
     @property
     def network(self) -> nn.Module:
