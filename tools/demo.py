@@ -1,4 +1,5 @@
-"""The whole way on small data, on a CPU: search, a short race of the best, training on digits, Mask R-CNN and UperNet in stock mmdet and mmseg.
+"""The whole way on small data, on a CPU: search, a race, training on digits, Mask R-CNN and UperNet in stock mmdet and
+mmseg.
 
     python tools/demo.py [DIR]
 
@@ -65,7 +66,7 @@ def demo(
         "runs/demo"
     ),
 ) -> None:
-    """Search (short), race the best, train on digits, export, a few iterations of Mask R-CNN and of UperNet. About ten minutes."""
+    """Search (short), race the best, train on digits, export, a few iterations in mmdet and in mmseg. About ten minutes."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     start = folder / "start.yaml"
