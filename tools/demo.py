@@ -66,7 +66,7 @@ def demo(
         "runs/demo"
     ),
 ) -> None:
-    """Search (short), race the best, train on digits, export, a few iterations in mmdet and in mmseg. About ten minutes."""
+    """Search (short), race the best, train on digits, export, a few iterations in mmdet and mmseg. Ten minutes."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     start = folder / "start.yaml"
