@@ -39,15 +39,15 @@ def network(kind: str, widths: tuple[int, ...], depths: tuple[int, ...]) -> Geno
     return uninas.blocks.network(kind, widths=widths, depths=depths, input_size=32)
 
 
-def measure(row: str, out: Path) -> dict:
-    """Train one row from scratch."""
+def measure(row: str, out: Path, changes: list[str]) -> dict:
+    """Train one row from scratch, under its protocol with the changes."""
     data, name, (kind, widths, depths), metric, bar = ROWS[row]
     root, work_dir = out / data, out / row
     if not root.exists():
         make(data, root)
     shutil.rmtree(work_dir, ignore_errors=True)
     genotype = network(kind, widths, depths)
-    plan = protocol.load(name)
+    plan = protocol.load(name, protocol.parse_changes(changes))
     cfg = build_config(plan, genotype, str(root), work_dir=str(work_dir))
     cfg.log_level = "WARNING"
     began, cpu = time.perf_counter(), time.process_time()
@@ -70,10 +70,11 @@ def main() -> None:
     parser.add_argument("--only", choices=ROWS, action="append", help="measure this row (repeatable)")
     parser.add_argument("--out", type=Path, default=Path("runs/engine_accuracy"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--set", nargs="*", default=[], help="change the protocols, e.g. model.out_norm=false")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     logging.getLogger().setLevel(logging.WARNING)
-    results = [measure(row, arguments.out) for row in arguments.only or ROWS]
+    results = [measure(row, arguments.out, arguments.set) for row in arguments.only or ROWS]
     print(f"{'':16}{'params':>10}{'input':>10}{'metric':>20}{'value':>10}{'bar':>8}{'minutes':>9}{'CPU':>7}")
     for r in results:
         numbers = f"{r['value']:>10}{r['bar']:>8}{r['minutes']:>9}{r['cpu_minutes']:>7}"

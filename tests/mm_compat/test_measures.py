@@ -130,10 +130,10 @@ def test_other_operators_raise_only_when_called():
     prepare()
     if operators.compiled():
         pytest.skip("this mmcv has its own operators")
-    from mmcv.ops import RoIPool
+    from mmcv.ops import soft_nms
 
-    with pytest.raises(CompatError, match=r"roi_pool_forward.*compiled"):
-        RoIPool(7, 0.25)(torch.zeros(1, 1, 8, 8), torch.zeros(1, 5))
+    with pytest.raises(CompatError, match=r"'softnms' needs an mmcv with compiled operators"):
+        soft_nms(*boxes_and_scores())
     with pytest.raises(CompatError, match="pool_mode"):
         from mmcv.ops import RoIAlign
 

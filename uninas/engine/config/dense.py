@@ -127,9 +127,15 @@ def coco_names(data: CocoData, root: Path) -> list[str] | None:
     """The names of the categories; None where they are COCO's own 80 and no file says so.
 
     Raises:
-        EngineError: nothing says what the categories are called, without which mmdet would look for COCO's.
+        EngineError: there are more or fewer than the protocol says, or nothing says what they are called, without
+            which mmdet would look for COCO's.
     """
     names = list(data.classes) if data.classes else coco_classes(root / data.val_annotations)
+    if names is not None and len(names) != data.num_classes:
+        raise EngineError(
+            f"{root / data.val_annotations}: {len(names)} categories, and data.num_classes is {data.num_classes}: "
+            f"give --set data.num_classes={len(names)}, or choose some with data.classes"
+        )
     if names is None and data.num_classes != 80:
         raise EngineError(
             f"data.num_classes is {data.num_classes}, and nothing names the classes: there is no "
