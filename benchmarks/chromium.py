@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import tempfile
@@ -75,13 +76,7 @@ def requests(driver: Any, page: Path) -> list[str]:
 
 
 def picture(driver: Any, path: Path, top: float = 0, left: float = 0, width: float = 1280, height: float = 800) -> None:
-    """Writes a part of the page, in CSS pixels from its beginning, as PNG of 128 colours."""
-    import base64
-    import io
-
-    from PIL import Image
-
+    """Writes a part of the page, in CSS pixels from its beginning, as PNG."""
     clip = {"x": left, "y": top, "width": width, "height": height, "scale": 1}
     found = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
-    image = Image.open(io.BytesIO(base64.b64decode(found["data"]))).convert("RGB")
-    image.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+    path.write_bytes(base64.b64decode(found["data"]))

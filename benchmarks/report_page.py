@@ -62,9 +62,9 @@ def photograph(page: Path, best: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with chromium.browser() as driver:
         chromium.load(driver, page)
-        driver.execute_script("document.querySelectorAll('#winner-view .stage')[3].querySelector('.block').open = true")
+        driver.execute_script("document.querySelectorAll('#winner-view .block.changed')[1].open = true")
         time.sleep(0.5)
-        chromium.picture(driver, out / "report_network.png", height=_bottom(driver, "#winner-view", 1000))
+        chromium.picture(driver, out / "report_network.png", height=1250)
         top = _top(driver, "#explore")
         driver.execute_script("document.querySelector('#candidates tbody tr:nth-child(2)').click()")
         time.sleep(0.5)
@@ -81,11 +81,6 @@ def photograph(page: Path, best: Path, out: Path) -> None:
 
 def _top(driver: Any, selector: str) -> float:
     return driver.execute_script(f"return document.querySelector('{selector}').getBoundingClientRect().top + scrollY")
-
-
-def _bottom(driver: Any, selector: str, most: float) -> float:
-    bottom = f"return document.querySelector('{selector}').getBoundingClientRect().bottom + scrollY"
-    return min(driver.execute_script(bottom), most)
 
 
 def main() -> None:

@@ -205,7 +205,8 @@ function commands(run, data) {
 /** Lines to copy: a candidate as a file. */
 function keep(run, key, name) {
   const target = name ? `${run.folder}/${name}` : `${key}.yaml`;
-  return [code("Keep it as a file", `python -c 'from uninas.search import Study; Study.open(${JSON.stringify(run.folder)}).genotype(${JSON.stringify(key)}).save(${JSON.stringify(target)})'`)];
+  const python = `from uninas.search import Study; Study.open(${JSON.stringify(run.folder)}).genotype("${key}").save(${JSON.stringify(target)})`;
+  return [code("Keep it as a file", `python -c ${quoted(python)}`)];
 }
 
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
