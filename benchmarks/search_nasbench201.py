@@ -16,7 +16,7 @@ import statistics
 import time
 from pathlib import Path
 
-from uninas.benchmark.nasbench201 import nasbench201
+from uninas.ranking.tables.nasbench201 import nasbench201
 from uninas.search import SearchConfig, Study, search
 from uninas.search.objective import Objective
 from uninas.search.scoring import ProxyScorer

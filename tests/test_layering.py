@@ -21,7 +21,7 @@ LAYERS = (
     {"blocks", "compiler"},
     {"proxies"},
     {"search"},
-    {"engine", "export", "report", "benchmark"},
+    {"engine", "export", "report", "ranking"},
     {"cli"},
 )
 """A module imports from the layers before its own and from its own package; those of the last but one, each other."""

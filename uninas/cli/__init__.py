@@ -12,6 +12,7 @@ from ..engine import commands as training
 from ..engine.options import spread
 from .common import err, fail, out, print_json, read_genotype, run, usage
 from .networks import cost_command, score, show, validate
+from .rank import rank
 from .search import search
 from .study import study
 from .tidy import tidy
@@ -27,6 +28,7 @@ app.command()(study)
 app.command()(tidy)
 app.command()(score)
 app.command()(validate)
+app.command()(rank)
 app.command()(training.train)
 app.command("export-backbone")(training.export_backbone)
 app.command()(training.doctor)
