@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
@@ -52,7 +52,7 @@ def shown(results: list[Result], references: list[str]) -> Iterator[Table]:
         for name in ("tau", "(95 %)", "given size", "(95 %)", *(f"lead over {name}" for name in references)):
             table.add_column(name, justify="right", overflow="fold")
         for result in mine:
-            leads = (result.leads[name] if name in result.leads else None for name in references)
+            leads = [result.leads.get(name) for name in references]
             cells = (cell for name in ("kendall", "given_size") for cell in with_interval(result, name))
             table.add_row(result.proxy, *cells, *(span(lead and lead.kendall, "+.3f") for lead in leads))
         yield table
@@ -118,7 +118,7 @@ def report(best: list[Chosen], chosen: Chosen, halves: tuple[Stored, Stored], cr
         print(f"  {found.value:.3f} {mark:6} {found.name}")
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", required=True, help="the table that was ranked")
     parser.add_argument("--scores", type=Path, required=True, help="--out of `uninas rank`")
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--task", default="", help="tasks or single columns of the table; default: all")
     parser.add_argument("--criterion", choices=get_args(Criterion), default="kendall")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     try:
         study(arguments)
     except UninasError as error:

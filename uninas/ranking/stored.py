@@ -58,7 +58,7 @@ class Stored:
         for member in aggregate.proxies:
             if member not in self.signals:
                 known = ", ".join(self.signals)
-                raise RankingError(f"{name} needs {member}, which was not measured of all networks; known: {known}")
+                raise RankingError(f"{name}: {member} was not measured of all networks; known: {known}")
         return [aggregate(run).tolist() for run in self.runs]
 
     def judge(self) -> Judge:

@@ -51,6 +51,14 @@ def test_the_folder_is_recognised(tmp_path):
     assert load("uninas_tiny") is BENCHMARK
 
 
+def test_a_line_that_is_being_written_is_not_there_yet(tmp_path):
+    folder = tabulated.write(tmp_path)
+    whole, before = (folder / "results.csv").read_bytes(), read(folder)
+    (folder / "results.csv").write_bytes(whole + whole.splitlines()[1][:20])
+    assert read(folder).names == before.names
+    assert read(folder).column("a").labels.tolist() == before.column("a").labels.tolist()
+
+
 def test_loss_may_be_missing(tmp_path, networks):
     rows = [{**row, "loss": ""} for row in tabulated.rows()]
     assert [column.name for column in read(tabulated.write(tmp_path, results=rows)).columns] == ["a", "b"]

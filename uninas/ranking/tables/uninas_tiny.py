@@ -6,13 +6,15 @@
 
 A row is one training: accuracy in percent and loss on the test images, or the reason why it failed. A network can have
 several rows a task, with different seeds; its label is their mean. `family` is the start that its walk came from, or
-`sample`. Columns of the table are `TASK` (accuracy) and `TASK_loss`, of which less is better.
+`sample`. Columns of the table are `TASK` (accuracy) and `TASK_loss`, of which less is better. A table can be read while
+it grows: a last line that does not end is not there yet.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import math
 from collections.abc import Iterable
@@ -122,18 +124,18 @@ def _trainings(path: Path, genotypes: Iterable[str]) -> Iterable[Training]:
     """The rows of results.csv. Raises RankingError with the line of what is wrong."""
     lines: dict[tuple[str, str, int], int] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if missing := [name for name in NEEDED if name not in (reader.fieldnames or ())]:
-                raise RankingError(f"{path} has no column {missing[0]!r}; expected {', '.join(NEEDED)}")
-            for row in reader:
-                where = f"{path}, line {reader.line_num}"
-                found = _training({name: row[name] or "" for name in NEEDED}, where)
-                if found.key not in genotypes:
-                    raise RankingError(f"{where}, column key: {NETWORKS} has no network {found.key!r}")
-                if lines.setdefault(found[:3], reader.line_num) != reader.line_num:
-                    raise RankingError(f"{where}: this key, task and seed are already on line {lines[found[:3]]}")
-                yield found
+        whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
+        reader = csv.DictReader(io.StringIO(whole, newline=""))
+        if missing := [name for name in NEEDED if name not in (reader.fieldnames or ())]:
+            raise RankingError(f"{path} has no column {missing[0]!r}; expected {', '.join(NEEDED)}")
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            found = _training({name: row[name] or "" for name in NEEDED}, where)
+            if found.key not in genotypes:
+                raise RankingError(f"{where}, column key: {NETWORKS} has no network {found.key!r}")
+            if lines.setdefault(found[:3], reader.line_num) != reader.line_num:
+                raise RankingError(f"{where}: this key, task and seed are already on line {lines[found[:3]]}")
+            yield found
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RankingError(f"{path} cannot be read: {error}") from error
 
