@@ -1,140 +1,137 @@
-"""Which cheap signals make a better aggregate: members chosen on some architectures and data sets, judged on others.
+"""Which signals make the best aggregate of a table: chosen on one half of its networks, judged on the other.
 
-    python tools/rank.py --table TABLE.csv --limit 1000 --out runs/rank --proxies complexity,macs,jacov,...
-    python benchmarks/aggregate_study.py runs/rank/scores.csv
+    uninas rank --table TABLE --proxies vkdnw_agg,uninas_agg,naswot,zico,... --out runs/rank --workers 2
+    python benchmarks/aggregate_study.py --table TABLE --scores runs/rank --up-to 5
 
-Every set of `--sizes` members is summed by log-rank, unweighted: the choice of members is all that accuracies decide.
-In each round of the cross-validation the set with the highest mean Kendall is chosen on four fifths of the
-architectures and all data sets but one, and judged on the last fifth and the data set that is left. Leads are over
-`--baseline`; `uninas_agg` is judged on the same folds, though its members were chosen with all of the table in sight.
+Scores nothing: it reads what `uninas rank` has stored. Every set of up to `--up-to` of the measured signals is summed
+by log-rank, unweighted, and the set with the highest mean tau over all columns of the choosing half is chosen. The
+judging half says what that is worth: tau and tau given size with 95 % bootstrap intervals, and leads over what there
+was before. The best set of every size is judged too, to show where more members stop to help; choosing among those by
+the judging half would spoil it.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import itertools
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
-import numpy as np
-from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
-from uninas.benchmark.bootstrap import difference
-from uninas.benchmark.metrics import metrics
-from uninas.proxies import parse
-from uninas.proxies.aggregate import AGGREGATES, LogRank, Row
+from uninas.cli import fail, print_json
+from uninas.errors import ProxyError, UninasError
+from uninas.proxies import AGGREGATES, split_names
+from uninas.ranking import RankingError
+from uninas.ranking.choosing import Chooser, Chosen, Criterion, members_of
+from uninas.ranking.judging import Result
+from uninas.ranking.progress import ProgressLog
+from uninas.ranking.stored import Stored, read_stored
 
-Floats = NDArray[np.float64]
-
-
-def read(file: Path, members: Sequence[str]) -> tuple[list[Row], dict[str, Floats]]:
-    """The members' values of each network, and the accuracies by data set, of a file that tools/rank.py wrote."""
-    with file.open() as text:
-        rows = list(csv.DictReader(text))
-    header = list(rows[0])
-    if missing := set(members) - set(header):
-        sys.exit(f"{file} has no column {', '.join(sorted(missing))}: run tools/rank.py again with these --proxies too")
-    columns = header[2 : header.index("seed")]
-    values: list[Row] = [{name: float(row[name]) if row[name] else None for name in members} for row in rows]
-    return values, {name: np.array([float(row[name]) for row in rows]) for name in columns}
+WIDTH = 150
+"""Characters that a table needs."""
+REFERENCES = ("params", "macs", "vkdnw_agg", "uninas_agg")
 
 
-class Fold:
-    """Some of the networks, on which many sets of members are compared."""
-
-    def __init__(self, rows: Sequence[Row], accuracies: dict[str, Floats]) -> None:
-        self.rows = rows
-        self._above, self._below = np.triu_indices(len(rows), 1)
-        self._order = {name: self._signs(values) for name, values in accuracies.items()}
-        self._logs: dict[str, Floats] = {}
-
-    def _signs(self, values: Floats) -> NDArray[np.float32]:
-        return np.sign(values[self._above] - values[self._below]).astype(np.float32)
-
-    def kendall(self, members: Sequence[str]) -> dict[str, float]:
-        """Of the aggregate on each data set; tau-a, as sums of logarithms and accuracies have next to no ties."""
-        for name in members:
-            if name not in self._logs:
-                self._logs[name] = LogRank(name, (name,))(self.rows)
-        signs = self._signs(np.sum([self._logs[name] for name in members], axis=0))
-        return {name: float(signs @ order) / len(signs) for name, order in self._order.items()}
+def judged(stored: Stored, names: list[str], references: list[str]) -> list[Result]:
+    """How each name ranks each column."""
+    scores = {name: stored.scores(name) for name in dict.fromkeys([*names, *references])}
+    return list(stored.judge().results(scores, references))
 
 
-def cross_validate(
-    rows: Sequence[Row], accuracies: dict[str, Floats], candidates: Sequence[tuple[str, ...]], folds: int, baseline: str
-) -> None:
-    """Prints the leads on what no choice has seen, and what was chosen."""
-    fold_of = np.random.default_rng(0).permutation(len(rows)) % folds
-    chosen: Counter[tuple[str, ...]] = Counter()
-    leads: dict[str, list[float]] = {}
-    ours: dict[str, list[float]] = {}
-    base = AGGREGATES[baseline].proxies
-
-    def part(where: NDArray[np.bool_]) -> Fold:
-        found = np.flatnonzero(where)
-        return Fold([rows[i] for i in found.tolist()], {name: values[found] for name, values in accuracies.items()})
-
-    for k in range(folds):
-        seen, unseen = part(fold_of != k), part(fold_of == k)
-        table = [(members, seen.kendall(members)) for members in candidates]
-        reference, own = unseen.kendall(base), unseen.kendall(AGGREGATES["uninas_agg"].proxies)
-        for left in accuracies:
-            best = max(table, key=lambda row: sum(value for name, value in row[1].items() if name != left))[0]
-            chosen[best] += 1
-            leads.setdefault(left, []).append(unseen.kendall(best)[left] - reference[left])
-            ours.setdefault(left, []).append(own[left] - reference[left])
-    print(f"\n{folds} folds of architectures x {len(accuracies)} data sets left out; lead over {baseline} in Kendall")
-    for what, found in (("chosen anew", leads), ("uninas_agg", ours)):
-        for left, values in found.items():
-            error = np.std(values, ddof=1) / np.sqrt(len(values))
-            print(f"  {what:12} {left:16} {np.mean(values):+.4f} +- {error:.4f}")
-    print("chosen sets:")
-    for members, times in chosen.most_common():
-        print(f"  {times:3} x {', '.join(members)}")
+def shown(results: list[Result], references: list[str]) -> Iterator[Table]:
+    """A table for each column, the best first."""
+    for column in dict.fromkeys(result.column for result in results):
+        mine = sorted((result for result in results if result.column == column), key=kendall, reverse=True)
+        table = Table(title=f"{column}, {mine[0].networks} networks", title_justify="left", box=box.SIMPLE_HEAD)
+        table.add_column("signal", overflow="fold")
+        for name in ("tau", "(95 %)", "given size", "(95 %)", *(f"lead over {name}" for name in references)):
+            table.add_column(name, justify="right", overflow="fold")
+        for result in mine:
+            leads = [result.leads.get(name) for name in references]
+            cells = (cell for name in ("kendall", "given_size") for cell in with_interval(result, name))
+            table.add_row(result.proxy, *cells, *(span(lead and lead.kendall, "+.3f") for lead in leads))
+        yield table
 
 
-def report(rows: Sequence[Row], accuracies: dict[str, Floats], names: Sequence[str], baseline: str) -> None:
-    """Prints the metrics of aggregates and members on all networks, with paired bootstrap intervals of the leads."""
-    print(f"{len(rows)} networks; Kendall, and its lead over {baseline} with a 95 % interval")
-    reference = AGGREGATES[baseline](rows)
+def kendall(result: Result) -> float:
+    value = result.metrics and result.metrics.kendall
+    return -2.0 if value is None else value
+
+
+def with_interval(result: Result, metric: str) -> tuple[str, str]:
+    value = getattr(result.metrics, metric, None)
+    return "-" if value is None else f"{value:.3f}", span(getattr(result.intervals, metric, None), ".3f")
+
+
+def span(interval: tuple[float, float] | None, form: str) -> str:
+    return "-" if interval is None else f"{interval[0]:{form}} .. {interval[1]:{form}}"
+
+
+def available(stored: Stored, names: tuple[str, ...]) -> list[str]:
+    """Those that what is stored suffices for."""
+    found = []
     for name in names:
-        scores, cells = parse(name)(rows), []
-        for acc in accuracies.values():
-            cell = f"{metrics(acc, scores).kendall:6.3f}"
-            if name != baseline:
-                low, high = difference(acc, [scores], [reference], np.random.default_rng(0)).kendall
-                cell += f" {low:+.3f} .. {high:+.3f}"
-            cells.append(f"{cell:26}")
-        print(f"  {name:44}", *cells)
+        try:
+            stored.scores(name)
+        except (RankingError, ProxyError) as error:
+            Console(stderr=True).print(f"left out: {error}", markup=False, soft_wrap=True)
+        else:
+            found.append(name)
+    return found
 
 
-def main() -> None:
+def study(arguments: argparse.Namespace) -> None:
+    """Chooses, judges, prints."""
+    stored = read_stored(arguments.scores, arguments.table, split_names(arguments.task))
+    halves = stored.half("choose"), stored.half("judge")
+    known = available(stored, tuple(dict.fromkeys([*REFERENCES, *AGGREGATES])))
+    references = [name for name in REFERENCES if name in known]
+    signals = split_names(arguments.members) or [name for name in stored.signals if name not in ("depth", "complexity")]
+    for name in signals:
+        stored.scores(name)  # finds what was not measured
+    chooser = Chooser(halves[0], members_of(signals), arguments.criterion)
+    with ProgressLog(Console(stderr=True), "comparing sets") as log:
+        best = chooser.best(arguments.up_to, log.update)
+    chosen = max(best, key=lambda found: found.value)
+    names = [*dict.fromkeys([*(found.name for found in best), *known, *signals])]
+    results = judged(halves[1], names, references)
+    if arguments.json:
+        data = {"chosen": chosen.name, "best": [asdict(found) for found in best], "criterion": arguments.criterion}
+        counts = {"choosing": len(halves[0].keys), "judging": len(halves[1].keys)}
+        print_json({**data, "networks": counts, "judged": [asdict(result) for result in results]})
+        return
+    report(best, chosen, halves, arguments.criterion)
+    for table in shown(results, references):
+        Console(width=WIDTH).print(table)
+
+
+def report(best: list[Chosen], chosen: Chosen, halves: tuple[Stored, Stored], criterion: Criterion) -> None:
+    """Prints what was chosen."""
+    print(f"chosen on {len(halves[0].keys)} networks by mean {criterion}, judged on {len(halves[1].keys)} others")
+    for found in best:
+        mark = "chosen" if found is chosen else ""
+        print(f"  {found.value:.3f} {mark:6} {found.name}")
+
+
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scores", type=Path, help="scores.csv of tools/rank.py")
-    parser.add_argument(
-        "--members", nargs="+", help="signals to choose from",
-        default=["params", "macs", "trainable_layers", "vkdnw_single", "expressivity", "progressivity", "trainability",
-                 "jacov", "naswot", "zico", "synflow", "snip", "gradnorm", "zen"],
-    )  # fmt: skip
-    parser.add_argument("--sizes", type=int, nargs="+", default=[3, 4, 5, 6, 7])
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--baseline", default="vkdnw_agg", choices=AGGREGATES)
-    arguments = parser.parse_args()
-    needed = {name for aggregate in AGGREGATES.values() for name in aggregate.proxies}
-    rows, accuracies = read(arguments.scores, sorted(needed | set(arguments.members)))
-    names = [*AGGREGATES, "logrank(jacov, params)", *arguments.members]
-    names.remove(arguments.baseline)
-    report(rows, accuracies, [arguments.baseline, *names], arguments.baseline)
-    candidates = [c for size in arguments.sizes for c in itertools.combinations(arguments.members, size)]
-    whole = Fold(rows, accuracies)
-    best = sorted(candidates, key=lambda members: -sum(whole.kendall(members).values()))[:10]
-    print(f"\nthe best of {len(candidates)} sets on all networks, in sight of their accuracies")
-    for members in best:
-        print("  ", *(f"{value:.3f}" for value in whole.kendall(members).values()), ", ".join(members))
-    cross_validate(rows, accuracies, candidates, arguments.folds, arguments.baseline)
+    parser.add_argument("--table", required=True, help="the table that was ranked")
+    parser.add_argument("--scores", type=Path, required=True, help="--out of `uninas rank`")
+    parser.add_argument("--members", default="", help="signals to choose from; default: all measured")
+    parser.add_argument("--up-to", type=int, default=4, help="members of a set at most")
+    parser.add_argument("--task", default="", help="tasks or single columns of the table; default: all")
+    parser.add_argument("--criterion", choices=get_args(Criterion), default="kendall")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    arguments = parser.parse_args(words)
+    try:
+        study(arguments)
+    except UninasError as error:
+        sys.exit(fail(error, error.exit_code))
 
 
 if __name__ == "__main__":

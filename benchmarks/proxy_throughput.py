@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from uninas import proxies
-from uninas.benchmark.nasbench201 import is_complete, nasbench201, space
-from uninas.benchmark.scoring import Setting, Task
-from uninas.benchmark.workers import Workers
+from uninas.ranking.scoring import Setting, Task
+from uninas.ranking.tables.nasbench201 import is_complete, nasbench201, space
+from uninas.ranking.workers import Workers
 
 
 def random_archs(count: int, seed: int) -> list[str]:

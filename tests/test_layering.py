@@ -21,7 +21,7 @@ LAYERS = (
     {"blocks", "compiler"},
     {"proxies"},
     {"search"},
-    {"engine", "mm_compat", "toydata", "export", "report", "benchmark"},
+    {"engine", "mm_compat", "toydata", "export", "report", "ranking"},
     {"cli"},
     {"__main__"},
 )

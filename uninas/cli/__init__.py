@@ -14,6 +14,7 @@ from .draw import diff, draw
 from .networks import cost_command, score, show, validate
 from .overrides import spread
 from .race import race
+from .rank import rank
 from .report import report
 from .search import search
 from .study import study
@@ -36,6 +37,7 @@ app.command()(score)
 app.command()(validate)
 app.command()(draw)
 app.command()(diff)
+app.command()(rank)
 app.command()(training.train)
 app.command()(training.test)
 app.command()(training.predict)

@@ -24,7 +24,7 @@ out = Console()
 err = Console(stderr=True)
 
 TRAINING_PACKAGES = ("mmengine", "mmcv", "mmdet", "mmseg", "sklearn", "omegaconf", "torchvision")
-"""What the extra `mm` brings. (`uninas.benchmark` says itself what it misses.)"""
+"""What the extra `mm` brings. (`uninas.ranking` says itself what it misses.)"""
 
 
 def option(parse: Callable[[str], Any]) -> Callable[[Any], Any]:

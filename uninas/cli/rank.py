@@ -1,0 +1,106 @@
+"""`uninas rank`: how well training-free scores rank networks that have been trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from .common import Device, JsonOption, err, out, print_json, usage
+
+if TYPE_CHECKING:
+    from ..ranking.rank import Rank
+
+
+def rank(
+    table: Annotated[str, typer.Option(metavar="TABLE", help="A file or folder, or a table that comes with uninas.")],
+    proxies: Annotated[str, typer.Option(help="Proxies and aggregates, such as vkdnw_agg,'logrank(macs, jacov)'.")],
+    out_folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the scores and results.")],
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.py", help="Kind of the table, or your file that defines it. Default: by its look."
+        ),
+    ] = None,
+    task: Annotated[
+        str, typer.Option("--task", "--columns", help="Tasks or single columns of the table; default: all.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=2, help="Networks to draw; default: all.")] = None,
+    half: Annotated[
+        str | None, typer.Option(metavar="choose|judge", help="Rank only the drawn that are in this fixed half.")
+    ] = None,
+    reference: Annotated[
+        str, typer.Option(help="What leads are over: proxies, aggregates, params, macs, depth.")
+    ] = "macs",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of a process.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same scores.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds to average over.")] = 1,
+    images: Annotated[Path | None, typer.Option(help="Folder of images to score on; default: noise.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Inputs.")] = 64,
+    input_size: Annotated[
+        int | None,
+        typer.Option("--input-size", "--size", min=1, help="Side of the inputs in pixels; default: the table's."),
+    ] = None,
+    classes: Annotated[int | None, typer.Option(min=2, help="Classes of the networks; default: the table's.")] = None,
+    device: Device = "cpu",
+    force: Annotated[bool, typer.Option("--force", help="Replace results of another setting in --out.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ranks trained networks with training-free proxies, and compares with what their training achieved.
+
+    Prints for each column of the table, beside parameters, MACs, depth and a second training where there is one:
+    Kendall's tau-b, Spearman's correlation, nDCG, tau given size, tau within a family, the mean label of the best 5 %,
+    each with a 95 % bootstrap interval, and the lead in tau over --reference. Writes scores.csv, metrics.json,
+    scores.png and metrics.png in --out, and keeps every score in scores.sqlite: run the same command again to go on
+    after an interruption, with more proxies, seeds or networks.
+    """
+    from ..ranking.progress import ProgressLog
+    from ..ranking.text import WIDTH, notes, tables
+
+    def prepare() -> Rank:
+        from ..proxies import split_names
+        from ..ranking.halves import checked_half
+        from ..ranking.rank import Rank, RankConfig
+        from ..ranking.scoring import Setting
+        from ..ranking.tables import locate
+
+        kind, path = locate(table, benchmark)
+        folder = str(images) if images else None
+        setting = Setting.of(kind, input_size, classes, batch=batch, images=folder, device=device, threads=threads)
+        return Rank(
+            RankConfig(
+                table=path,
+                proxies=split_names(proxies),
+                out=out_folder,
+                tasks=split_names(task) or None,
+                limit=limit,
+                half=checked_half(half) if half is not None else None,
+                references=split_names(reference),
+                seed=seed,
+                seeds=seeds,
+                workers=workers,
+                setting=setting,
+                force=force,
+            )
+        )
+
+    run = usage(prepare)
+    with ProgressLog(err, "scoring") as log:
+        try:
+            run.score(log.update)
+        except KeyboardInterrupt:
+            err.print("interrupted; run the same command again to go on")
+            raise typer.Exit(1) from None
+    ranking, files = run.finish()
+    if as_json:
+        print_json({**ranking.to_json(), "files": [str(file) for file in files]})
+        return
+    wide = out if out.is_terminal else Console(width=max(out.width, WIDTH))
+    for found in tables(ranking):
+        wide.print(found)
+    for line in notes(ranking):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    out.print("wrote " + ", ".join(str(file) for file in files), markup=False, highlight=False, soft_wrap=True)
