@@ -25,6 +25,8 @@ from .draw import Drawn, bands, draw
 from .table import Row, TableFolder
 
 METRICS = ("top1", "loss")
+KEPT = 25
+"""Networks drawn between two writes."""
 PATIENCE = 100
 """Duplicates in a row after which a space counts as exhausted."""
 
@@ -122,6 +124,8 @@ def _drawn(config: TabulateConfig, table: TableFolder) -> list[Drawn]:
                 keys.add(found.genotype.key)
                 networks.append(found)
                 again = 0
+                if len(networks) % KEPT == 0:
+                    table.write_networks(networks)
             elif (again := again + 1) > PATIENCE:
                 raise SpaceError(f"{config.space}: no more than {len(networks)} networks of these sizes were found")
         table.write_networks(networks)
