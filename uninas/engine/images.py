@@ -22,6 +22,11 @@ from torch.utils.data import Dataset
 from .errors import DataError
 
 
+def is_class(folder: Path) -> bool:
+    """Whether an entry of a split is the folder of a class; what a file manager or a notebook hides there is not."""
+    return folder.is_dir() and not folder.name.startswith(".")
+
+
 @DATASETS.register_module()
 class TimmImages(Dataset):
     """A data set of `timm.data.create_dataset`. An item is {"inputs": uint8 image 3 x H x W, "labels": class}.
