@@ -69,6 +69,7 @@ class TestFolders:
 
     def test_validation_may_lack_a_class(self, folders):
         shutil.rmtree(folders / "val" / "n90000003")
+        (folders / "train" / ".ipynb_checkpoints").mkdir()  # no class
         assert check(protocol.load("tiny_imagenet"), folders) == [
             f"{folders / 'val'}: no images of the classes n90000003"
         ]

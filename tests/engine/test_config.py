@@ -196,7 +196,7 @@ def test_classes_without_names_are_refused(genotype, coco, tmp_path):
     named = protocol.load("coco_mask_rcnn", {"data": {"num_classes": 2, "classes": ["cat", "dog"]}})
     cfg = build_config(named, genotype, str(tmp_path))
     assert cfg.train_dataloader.dataset.metainfo.classes == ["cat", "dog"]
-    with pytest.raises(EngineError, match=r"4 categories, and data.num_classes is 80: give --set data.num_classes=4"):
+    with pytest.raises(EngineError, match=r"4 categories, and data\.num_classes is 80: give --set data\.num_classes=4"):
         build_config(protocol.load("coco_mask_rcnn"), genotype, str(coco))
     assert "metainfo" not in build_config(protocol.load("coco_mask_rcnn"), genotype).train_dataloader.dataset
 

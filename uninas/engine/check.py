@@ -14,6 +14,7 @@ from PIL import Image
 from timm.data.readers.img_extensions import get_img_extensions
 
 from .errors import DataError
+from .images import is_class
 from .labels import ade_classes, read_coco
 from .settings import IDX, AdeData, Classification, CocoData, Detection, FolderData, Protocol, Segmentation
 
@@ -89,7 +90,7 @@ def _folders(data: FolderData, root: Path, found: Findings) -> None:
         if not folder.is_dir():
             found.fault([folder], "{}: there is no such folder; it should hold one folder a class")
             continue
-        images = {entry.name: _files(entry, suffixes) for entry in folder.iterdir() if entry.is_dir()}
+        images = {entry.name: _files(entry, suffixes) for entry in folder.iterdir() if is_class(entry)}
         classes[split] = {name for name, files in images.items() if files}
         if split == data.train:
             found.fault([folder / name for name in sorted(set(images) - classes[split])], "{}: no images in this class")

@@ -22,6 +22,11 @@ from torch.utils.data import Dataset
 from .errors import DataError
 
 
+def is_class(folder: Path) -> bool:
+    """Whether an entry of a split is the folder of a class; what a file manager or a notebook hides there is not."""
+    return folder.is_dir() and not folder.name.startswith(".")
+
+
 @DATASETS.register_module()
 class TimmImages(Dataset):
     """A data set of `timm.data.create_dataset`. An item is {"inputs": uint8 image 3 x H x W, "labels": class}.
@@ -50,10 +55,8 @@ class TimmImages(Dataset):
                 )
             place = str(folder if folder.is_dir() else tar)
             if folder.is_dir() and classes_of and Path(root, classes_of).is_dir():
-                names = sorted(
-                    (entry.name for entry in Path(root, classes_of).iterdir() if entry.is_dir()), key=natural_key
-                )
-                numbers = {name: number for number, name in enumerate(names)}
+                names = (entry.name for entry in Path(root, classes_of).iterdir() if is_class(entry))
+                numbers = {name: number for number, name in enumerate(sorted(names, key=natural_key))}
         try:
             self.data: Any = create_dataset(source, place, split=split, class_map=numbers, search_split=False)  # type: ignore[arg-type]
         except (RuntimeError, ImportError, AssertionError, OSError) as problem:
