@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from report.test_commands import run
 
 import uninas
+from report.test_commands import run
 from uninas.cli import app
 from uninas.search import Study
 
