@@ -11,9 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 import uninas
+from report.conftest import ROOT
 from uninas.cli import app
 from uninas.errors import UninasError
 from uninas.report.html.write import write
+from uninas.search import Study
 
 
 def run(*words: object) -> tuple[int, str, str]:
@@ -108,6 +110,20 @@ def test_report_where_it_cannot(study, tmp_path):
     assert "no such folder" in run("report", tmp_path / "none")[2]
     assert "folder that exists" in run("report", study, "--out", tmp_path / "none" / "a.html")[2]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_of_an_earlier_version(tmp_path):
+    shutil.copytree(ROOT / "tests" / "search" / "assets" / "study_v1", tmp_path / "old")
+    code, out, _ = run("report", tmp_path / "old", "--json")
+    assert code == 0 and json.loads(out)["candidates"] > 0
+
+
+def test_a_study_without_any_candidate(study, tmp_path):
+    with Study.open(study) as opened:
+        settings = opened.settings
+    Study.create(tmp_path / "empty", settings).close()
+    code, out, _ = run("report", tmp_path / "empty", "--json")
+    assert code == 0 and json.loads(out)["candidates"] == 0
 
 
 def test_titles_are_text_not_markup(study, tmp_path):

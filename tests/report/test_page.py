@@ -9,6 +9,8 @@ import chromium
 import pytest
 
 from uninas.report.html.write import write
+from uninas.search import Study
+from uninas.search.study import NewCandidate
 from uninas.units import parse_count
 
 if not chromium.missing():
@@ -185,6 +187,24 @@ def test_several_runs_and_the_dark(study, evolved, tmp_path):
         paper = script(driver, "return getComputedStyle(document.body).backgroundColor")
         assert max(map(int, paper.removeprefix("rgb(").removesuffix(")").split(","))) < 60
         assert chromium.complaints(driver) == [] and chromium.requests(driver, page) == []
+
+
+def test_a_search_that_has_just_begun(study, tmp_path):
+    """Only starts, none of which has a score."""
+    with Study.open(study) as opened:
+        settings, start = opened.settings, opened.genotype(0)
+    folder = tmp_path / "begun"
+    with Study.create(folder, settings) as begun:
+        begun.admit([NewCandidate(0, start, None, None, None, 0, 1000, 2000)], [], {"starts": 1, "first": 1})
+        write([folder])  # while it is written
+    with chromium.browser() as driver:
+        chromium.load(driver, folder / "report.html")
+        assert "No network has a score yet" in script(
+            driver, "return document.getElementById('winner-view').textContent"
+        )
+        script(driver, f"{ROWS}[0].click()")
+        assert script(driver, "return document.querySelectorAll('#candidate .stage').length") > 3
+        assert chromium.complaints(driver) == []
 
 
 def test_a_damaged_page_says_so(page, tmp_path):

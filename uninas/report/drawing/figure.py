@@ -70,6 +70,8 @@ class Figure:
     """What the template writes."""
 
     title: str
+    classes: int
+    """Of the head."""
     style: Style = COMPACT
     width: float = UNITS * COLUMN
     height: float = 0.0
@@ -114,7 +116,8 @@ def draw_network(
     letters = subblock_labels(genotype)
     spots = _spots(genotype, size, letters, marks)
     widest = max(spot.panel.width for spot in spots) + 2 * MARGIN
-    figure = Figure(genotype.name or f"network {genotype.key[:12]}", width=max(UNITS * centimetres, widest))
+    title = genotype.name or f"network {genotype.key[:12]}"
+    figure = Figure(title, num_classes, width=max(UNITS * centimetres, widest))
     parts = list(cost_parts(genotype, size, num_classes))
     params, macs = (sum(getattr(cost, what) for _, cost, _ in parts) for what in ("params", "macs"))
     y = MARGIN + 8
@@ -134,35 +137,36 @@ def draw_network(
 def _stages(figure: Figure, genotype: Genotype, parts: list, letters: dict, marks: Mapping, y: float) -> float:
     """A line for the stem, each stage and the head; returns where they end."""
     figure.rules.append((MARGIN, y, figure.width - 2 * MARGIN))
-    figure.texts += [
-        Text(figure.right - COSTS, y + 9, "params", "end-text quiet"),
-        Text(figure.right, y + 9, "MACs", "end-text quiet"),
-    ]
-    y += 13
-    shapes = [f"{genotype.stem.width}", *(str(stage.width) for stage in genotype.stages)]
-    for index in range(-1, len(genotype.stages) + 1):
-        if index < 0:
-            name, found = "stem", [parts[0]]
-        elif index < len(genotype.stages):
-            name, found = f"stage {index + 1}", [p for p in parts if p[0].startswith(f"stages[{index}]")]
-        else:
-            name, found = "head", [parts[-1]]
-        height, width = found[-1][2]
-        figure.texts.append(Text(NAMES, y + 8, name, "strong"))
-        if name != "head":
-            figure.texts.append(Text(NAMES + 32, y + 8, f"{shapes[index + 1]} · {height}×{width}", "quiet"))
-        for column, what in ((figure.right - COSTS, "params"), (figure.right, "macs")):
-            total = sum(getattr(cost, what) for _, cost, _ in found)
-            figure.texts.append(Text(column, y + 8, format_count(total), "end-text"))
-        if 0 <= index < len(genotype.stages):
-            y = _blocks(figure, genotype, index, letters, marks, y)
-        else:
-            layers = genotype.stem.layers() if index < 0 else genotype.head.layers(genotype.stages[-1].width, 1)
-            text = f"{sum(type(layer).__name__ == 'ConvLayer' for layer in layers)} convolutions"
-            figure.texts.append(Text(BLOCKS, y + 8, text if index < 0 else "pool, classifier", "quiet"))
-        y += LINE + 4
+    _numbers(figure, y + 1, "params", "MACs", " quiet")
+    count = len(genotype.stem.convs)
+    y = _stage(figure, "stem", genotype.stem.width, parts[:1], y + 13)
+    figure.texts.append(Text(BLOCKS, y + 8, f"{count} convolution{'s' if count > 1 else ''}", "quiet"))
+    for index, stage in enumerate(genotype.stages):
+        found = [part for part in parts if part[0].startswith(f"stages[{index}]")]
+        y = _stage(figure, f"stage {index + 1}", stage.width, found, y + LINE + 4)
+        y = _blocks(figure, genotype, index, letters, marks, y)
+    y = _stage(figure, "head", None, parts[-1:], y + LINE + 4)
+    figure.texts.append(Text(BLOCKS, y + 8, "pool, classifier" if figure.classes else "pool", "quiet"))
+    y += LINE + 4
     figure.rules.append((MARGIN, y, figure.width - 2 * MARGIN))
     return y
+
+
+def _stage(figure: Figure, name: str, channels: int | None, parts: list, y: float) -> float:
+    """Name, output and cost of a line, without its blocks; returns its y."""
+    figure.texts.append(Text(NAMES, y + 8, name, "strong"))
+    if channels is not None:
+        height, width = parts[-1][2]
+        figure.texts.append(Text(NAMES + 32, y + 8, f"{channels} · {height}×{width}", "quiet"))
+    params, macs = (sum(getattr(cost, what) for _, cost, _ in parts) for what in ("params", "macs"))
+    _numbers(figure, y, format_count(params), format_count(macs))
+    return y
+
+
+def _numbers(figure: Figure, y: float, params: str, macs: str, style: str = "") -> None:
+    """The two columns at the right."""
+    figure.texts.append(Text(figure.right - COSTS, y + 8, params, f"end-text{style}"))
+    figure.texts.append(Text(figure.right, y + 8, macs, f"end-text{style}"))
 
 
 def _blocks(figure: Figure, genotype: Genotype, index: int, letters: dict, marks: Mapping, y: float) -> float:

@@ -54,13 +54,13 @@ def _number(value: float | None, error: float | None) -> str:
 
 def facts_of(run: Run) -> list[tuple[str, str]]:
     """(name, value) of what decided the result and what it took."""
-    settings = run.summary.settings
+    settings = run.summary.settings  # those of an earlier version may be of other kinds
     space = settings.get("space")
     facts = [
         ("folder", str(run.study.folder)),
         ("state", _state(run)),
         ("space", str(space.get("name", "")) if isinstance(space, dict) else str(space or "")),
-        ("starts", ", ".join(f"{name} {key[:12]}" for name, key in (settings.get("start") or {}).items())),
+        ("starts", _plain(settings.get("start") or "")),
         ("wall time", f"{run.summary.seconds / 3600:.2f} hours, over all sessions"),
         ("candidates", f"{run.summary.candidates:,}, {run.begun} of them at the beginning"),
         ("measurements", f"{run.summary.measurements:,}"),

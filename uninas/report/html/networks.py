@@ -6,10 +6,10 @@ here, by the templates of `uninas draw`; the page's script puts them where they 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
-from ...genotype import Block, Cost, Genotype, Stage, SubBlock
+from ...genotype import Block, Downsample, Genotype, Stage, SubBlock
 from ...ops import Size
 from ...ops.layers import ConvLayer, Layer, total
 from ..drawing.labels import KINDS
@@ -35,9 +35,11 @@ class Networks:
         self.panels: list[list[Any]] = []
         """[width, height, kinds, words, number of the sub-block whatever its width, drawing]."""
         self.blocks: list[list[Any]] = []
-        """[parameters, MACs, [panel of a sub-block, ...]]; a first element -1 stands for downsampling before it."""
+        """[parameters, MACs, [panel, ...]]; downsampling before a block is a panel with the sub-block number -1."""
         self.stages: list[list[Any]] = []
         """[name, output, parameters, MACs, [block, ...]]."""
+        self._costs: list[tuple[int, int]] = []
+        """Parameters and MACs of the panels."""
         self._known: dict[str, dict[Hashable, int]] = {"panel": {}, "block": {}, "stage": {}, "sub": {}}
 
     def add(self, genotype: Genotype) -> list[int]:
@@ -64,82 +66,67 @@ class Networks:
 
     def _frame(self, name: str, layers: list[Layer], channels: int, size: Size) -> int:
         """The stem or the head as a stage of one block."""
-        number, new = self._number("stage", (name, tuple(layers), channels, size))
+        key = (name, tuple(layers), channels, size)
+        number, new = self._number("stage", key)
         if new:
-            params, macs, after = total(layers, size)
-            panel = self._panel((tuple(layers), channels, size), lambda: stack_layers(layers, [], channels, size), name)
-            out = getattr(layers[-1], "out_features", 0)
+            after = total(layers, size)[2]
+            panel = self._panel(key, lambda: stack_layers(layers, [], channels, size), name)
+            classes = getattr(layers[-1], "out_features", 0)
             width = [channels, *(layer.out_channels for layer in layers if isinstance(layer, ConvLayer))][-1]
-            output = f"{out} classes" if out else f"{width} · {after[0]}×{after[1]}"
-            block = self._block((name, panel), Cost(params, macs), [panel])
-            self.stages.append([name, output, params, macs, [block]])
+            output = f"{classes} classes" if classes else f"{width} · {after[0]}×{after[1]}"
+            self._add_stage(name, output, [self._block([panel])])
         return number
 
     def _stage(self, index: int, stage: Stage, before: int, size: Size) -> tuple[int, Size]:
+        """A stage behind `before` channels of H x W `size`, and its output size."""
         after = total(stage.downsample.main(before, stage.width), size)[2]
         content = tuple(tuple(tuple(sub.signature) for sub in block.subblocks) for block in stage.blocks)
         number, new = self._number("stage", (index, stage.width, stage.downsample, content, before, size))
         if new:
-            blocks = []
-            for j, block in enumerate(stage.blocks):
-                first = j == 0
-                blocks.append(
-                    self._stage_block(block, stage, before if first else stage.width, size if first else after, first)
-                )
-            params, macs = (sum(self.blocks[block][what] for block in blocks) for what in (0, 1))
-            name = f"stage {index + 1}"
-            self.stages.append([name, f"{stage.width} · {after[0]}×{after[1]}", params, macs, blocks])
+            first, *others = stage.blocks
+            blocks = [self._first_block(first, stage, before, size)]
+            blocks += [self._block([self._subblock(s, stage.width, after) for s in b.subblocks]) for b in others]
+            self._add_stage(f"stage {index + 1}", f"{stage.width} · {after[0]}×{after[1]}", blocks)
         return number, after
 
-    def _stage_block(self, block: Block, stage: Stage, before: int, size: Size, first: bool) -> int:
-        """A block in its place; the first of a stage does the downsampling, or has it before."""
-        down = stage.downsample if first and stage.downsample.kind != "none" else None
-        panels, costs, width = [], [], stage.width
-        if down is not None and down.kind != "pool":
-            main, around = down.main(before, width), down.shortcut(before, width)
-            place = (down, before, width, size)
-            channels, at = before, size
-            panels.append(
-                self._panel(place, lambda: stack_layers(main, around, channels, at), f"downsampling: {down.kind}")
-            )
-            costs += [total(main, size)[:2], total(around, size)[:2]]
-            before, size, down = width, total(main, size)[2], None
-        for sub in block.subblocks:
-            place = (tuple(sub.signature), width, before, size, down)
-            panels.append(self._subblock(place, sub))
-            costs.append(self._cost(place, sub))
-            size = total(down.main(before, width), size)[2] if down is not None else size
-            before, down = width, None
-        return self._block(tuple(panels), Cost(*(sum(cost[i] for cost in costs) for i in (0, 1))), panels)
+    def _first_block(self, block: Block, stage: Stage, before: int, size: Size) -> int:
+        """The first block of a stage, which does the downsampling in its first sub-block, or has it before."""
+        down, width = stage.downsample, stage.width
+        main, around = down.main(before, width), down.shortcut(before, width)
+        after = total(main, size)[2]
+        first, *others = block.subblocks
+        if down.kind == "pool":
+            panels = [self._subblock(first, width, size, before, down)]
+        else:
+            words = f"downsampling: {down.kind}"
+            key = (down, before, width, size)
+            panels = [self._panel(key, lambda: stack_layers(main, around, before, size), words)] if main else []
+            panels.append(self._subblock(first, width, after))
+        return self._block(panels + [self._subblock(sub, width, after) for sub in others])
 
-    def _block(self, key: Hashable, cost: Cost, panels: list[int]) -> int:
-        number, new = self._number("block", key)
+    def _add_stage(self, name: str, output: str, blocks: list[int]) -> None:
+        params, macs = (sum(self.blocks[block][what] for block in blocks) for what in (0, 1))
+        self.stages.append([name, output, params, macs, blocks])
+
+    def _block(self, panels: list[int]) -> int:
+        number, new = self._number("block", tuple(panels))
         if new:
-            self.blocks.append([cost.params, cost.macs, panels])
+            self.blocks.append([*(sum(self._costs[panel][what] for panel in panels) for what in (0, 1)), panels])
         return number
 
-    def _subblock(self, place: tuple, sub: SubBlock) -> int:
-        _, width, before, size, down = place
-        sign = self._number("sub", place[0])[0]
-        return self._panel(place, lambda: stack_subblock(sub, width, size, before, down), format_subblock(sub), sign)
+    def _subblock(
+        self, sub: SubBlock, width: int, size: Size, before: int | None = None, down: Downsample | None = None
+    ) -> int:
+        sign = self._number("sub", tuple(sub.signature))[0]
+        key = (sign, width, size, before, down)
+        return self._panel(key, lambda: stack_subblock(sub, width, size, before, down), format_subblock(sub), sign)
 
-    def _cost(self, place: tuple, sub: SubBlock) -> tuple[int, int]:
-        """Parameters and MACs of a sub-block with its frame, as `uninas.genotype.cost` counts them."""
-        _, width, before, size, down = place
-        inside, after = list(sub.frame(before, width)), size
-        params, macs, _ = total(inside, size)
-        if down is not None:
-            for layers in ([down.shortcut(before, width)] if sub.residual else []) + [down.main(before, width)]:
-                p, m, after = total(layers, size)
-                params, macs = params + p, macs + m
-        graph = sub.graph.cost(width, after)
-        return params + graph.params, macs + graph.macs
-
-    def _panel(self, key: Hashable, stacked: Any, words: str, sign: int = -1) -> int:
+    def _panel(self, key: Hashable, stacked: Callable[[], Stacked], words: str, sign: int = -1) -> int:
         number, new = self._number("panel", key)
         if new:
-            found: Stacked = stacked()
+            found = stacked()
             panel = lay_out(found, DETAILED)
             kinds = "".join(_LETTER[row.kind] for row in found.rows)
             self.panels.append([panel.width, panel.height, kinds, words, sign, panel_svg(panel, DETAILED)])
+            self._costs.append((sum(row.params for row in found.rows), sum(row.macs for row in found.rows)))
         return number

@@ -170,7 +170,8 @@ function scale(column, rows, guides, from, to) {
   let low = Infinity, high = -Infinity;
   for (const i of rows) { const v = column.values[i]; if (v < low) low = v; if (v > high) high = v; }
   for (const guide of guides) { if (guide.value < low) low = guide.value; if (guide.value > high) high = guide.value; }
-  if (!(high > low)) { const pad = Math.abs(low) / 10 || 1; low = Number.isFinite(low) ? low - pad : 0; high = low + 2 * pad; }
+  if (!Number.isFinite(low)) [low, high] = [0, 1]; // nothing is known yet
+  if (low === high) { const pad = Math.abs(low) / 10 || 1; low -= pad; high += pad; }
   const pad = (high - low) * 0.04;
   low -= pad; high += pad;
   const rough = (high - low) / Math.max(3, (to > from ? to - from : 1.6 * (from - to)) / 95);
