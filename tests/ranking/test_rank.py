@@ -8,8 +8,11 @@ from uninas.errors import ProxyError
 from uninas.ranking import Labels, RankingError, metrics
 from uninas.ranking.halves import half_of
 from uninas.ranking.judging import SECOND
+from uninas.ranking.metrics import NAMES
 from uninas.ranking.rank import Rank, RankConfig
+from uninas.ranking.results import METRIC_NAMES
 from uninas.ranking.scoring import Setting
+from uninas.ranking.store import Row
 from uninas.ranking.text import notes, tables
 
 from .tables import tabulated
@@ -139,6 +142,8 @@ def test_tasks_families_second_trainings_and_losses(trained):
     assert "training failed: diverged" in ranking.skipped.values()
     told = "\n".join(notes(ranking))
     assert "training failed: diverged" in told
+    labels = list(next(tables(ranking)).columns[0].cells)
+    assert f"{SECOND} (of 4)" in labels and {"naswot", "params", "macs", "depth"} < set(labels)
     titles = [found.title for found in tables(ranking)]
     assert titles == [
         "a, 7 networks",
@@ -146,6 +151,23 @@ def test_tasks_families_second_trainings_and_losses(trained):
         "b, 3 networks",
         "b_loss, 3 networks, less is better",
     ]
+
+
+def test_the_ceiling_may_come_first_and_is_of_fewer_networks(trained):
+    """A title counts the networks of the column, not those of its best row."""
+    folder, setting = trained
+    rank = Rank(config(folder, proxies=("naswot",), setting=setting, tasks=("a",)))
+    rng = np.random.default_rng(0)
+    rank.store.add(Row(key, name, 0, float(rng.uniform()), None, 0.1) for key in rank.keys for name in rank.bases)
+    ranking, _ = rank.finish()
+    found = next(tables(ranking))
+    assert found.title == "a, 7 networks"
+    assert sorted(found.columns[0].cells) == [f"{SECOND} (of 4)", "depth", "macs", "naswot", "params"]
+    assert next(iter(found.columns[0].cells)) == f"{SECOND} (of 4)"
+
+
+def test_every_metric_has_a_name_to_print():
+    assert tuple(METRIC_NAMES) == NAMES
 
 
 def test_one_task(trained):

@@ -99,7 +99,8 @@ def test_as_a_script(table):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["networks"] == 6
-    assert done.stderr.splitlines()[-1].split(" ", 1)[1].startswith("scoring: 5/5")
+    lines = [line.split(" ", 1)[1] for line in done.stderr.splitlines()]
+    assert [line.split(",")[0] for line in lines][1::2] == ["scoring: 5/5", "judging: 8/8"]
     failed = subprocess.run([*command, "--table", "nope.csv"], capture_output=True, text=True, check=False)
     assert failed.returncode == 2
     assert "Traceback" not in failed.stderr

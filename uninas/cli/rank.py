@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rank(
-    table: Annotated[str, typer.Option(metavar="TABLE", help="A file or folder, or a table that comes with uninas.")],
+    table: Annotated[str, typer.Option(metavar="TABLE", help="A file or folder, or a folder of tables/.")],
     proxies: Annotated[str, typer.Option(help="Proxies and aggregates, such as vkdnw_agg,'logrank(macs, jacov)'.")],
     out_folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the scores and results.")],
     benchmark: Annotated[
@@ -88,13 +88,14 @@ def rank(
         )
 
     run = usage(prepare)
-    with ProgressLog(err, "scoring") as log:
-        try:
+    try:
+        with ProgressLog(err, "scoring") as log:
             run.score(log.update)
-        except KeyboardInterrupt:
-            err.print("interrupted; run the same command again to go on")
-            raise typer.Exit(1) from None
-    ranking, files = run.finish()
+        with ProgressLog(err, "judging") as log:
+            ranking, files = run.finish(log.update)
+    except KeyboardInterrupt:
+        err.print("interrupted; run the same command again to go on")
+        raise typer.Exit(1) from None
     if as_json:
         print_json({**ranking.to_json(), "files": [str(file) for file in files]})
         return

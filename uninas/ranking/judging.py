@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,9 @@ from .errors import RankingError
 from .labels import Floats, Labels, Scores
 from .metrics import Metrics
 from .tables import Column, Table
+
+Progress = Callable[[int, int], None]
+"""Called with how much is done, and how much there is, before the first and after each."""
 
 RESAMPLES = 1000
 SECOND = "a second training"
@@ -56,14 +59,20 @@ class Judge:
         self.sizes = np.array(sizes, dtype=np.float64).T  # None becomes NaN
 
     def results(
-        self, scores: Mapping[str, Sequence[Sequence[float | None]]], references: Sequence[str]
+        self,
+        scores: Mapping[str, Sequence[Sequence[float | None]]],
+        references: Sequence[str],
+        on_progress: Progress = lambda done, total: None,
     ) -> Iterator[Result]:
         """A result for each column and name; where networks were trained twice, one of the second training too.
 
         Args:
             scores: runs x N for each name, higher is better.
             references: the names that leads are over.
+            on_progress: told of each name and column.
         """
+        done, total = 0, len(scores) * len(self.table.columns)
+        on_progress(done, total)
         for column in self.table.columns:
             rows = np.flatnonzero(np.isfinite(column.labels))
             try:

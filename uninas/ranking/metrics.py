@@ -83,7 +83,9 @@ def tau_b(x: NDArray, y: NDArray) -> float:
     """Kendall's tau-b; NaN where it is not defined: fewer than 2 networks, or a list that is constant."""
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return math.nan
-    return float(require("scipy.stats").kendalltau(x, y, method="asymptotic").statistic)
+    kendalltau = require("scipy.stats").kendalltau
+    # Without the decorator that looks for axes and NaN, which takes twice the time of the tau.
+    return float(getattr(kendalltau, "__wrapped__", kendalltau)(x, y, method="asymptotic").statistic)
 
 
 def residuals(ranks: Floats, sizes: Floats, weights: Floats) -> Floats:

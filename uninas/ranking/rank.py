@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ..errors import UninasError
 from . import tables
 from .errors import RankingError
 from .halves import Half, half_of
-from .judging import SECOND, Judge
+from .judging import SECOND, Judge, Progress
 from .results import RESULT_FILES, Ranking, write
 from .scoring import BASELINES, DEPTH, Setting, Task, inputs
 from .store import FILE, Row, Store
@@ -71,8 +71,8 @@ class RankConfig:
             raise RankingError(f"expected at least one proxy; there are: {', '.join(proxies.available())}")
 
 
-Progress = Callable[[int, int], None]
-"""Called with the number of scored networks and of all, before the first and after each."""
+def _silent(done: int, total: int) -> None:
+    """Reports nothing."""
 
 
 class Rank:
@@ -99,7 +99,7 @@ class Rank:
         self.store = _open(config)
         self.store.draw(self.table.names, self.keys)
 
-    def score(self, on_progress: Progress = lambda done, total: None) -> None:
+    def score(self, on_progress: Progress = _silent) -> None:
         """Scores what is not in the folder yet. Interrupted, it goes on from there the next time.
 
         Raises:
@@ -123,14 +123,14 @@ class Rank:
                 if wanted:
                     yield Task(arch, key, seed, wanted)
 
-    def finish(self) -> tuple[Ranking, list[Path]]:
+    def finish(self, on_progress: Progress = _silent) -> tuple[Ranking, list[Path]]:
         """The metrics of all that is scored, and the files they were written to."""
-        ranking = self._ranking()
+        ranking = self._ranking(on_progress)
         paths = write(ranking, self.config.out)
         self.store.close()
         return ranking, [*paths, self.store.path]
 
-    def _ranking(self) -> Ranking:
+    def _ranking(self, on_progress: Progress) -> Ranking:
         rows = self.store.rows()
         found = {base: [[rows[key, base, seed] for key in self.keys] for seed in self.seeds] for base in self.bases}
         seconds = {base: [row.seconds for run in runs for row in run] for base, runs in found.items()}
@@ -149,7 +149,7 @@ class Rank:
             failures={base: reasons for base, runs in found.items() if (reasons := _reasons(runs))},
             seconds={base: float(np.mean(values)) for base, values in seconds.items()},
             skipped=self.skipped,
-            results=tuple(judge.results(upward, self.references)),
+            results=tuple(judge.results(upward, self.references, on_progress)),
             setting=self.config.setting.fingerprint(),
         )
 

@@ -14,7 +14,6 @@ from .results import METRIC_NAMES, Ranking
 
 WIDTH = 132
 """Characters that a table needs."""
-NO_LEAD = "-"
 
 
 def tables(ranking: Ranking) -> Iterator[Table]:
@@ -22,18 +21,18 @@ def tables(ranking: Ranking) -> Iterator[Table]:
     for column in ranking.table.columns:
         found = sorted((r for r in ranking.results if r.column == column.name), key=_kendall, reverse=True)
         better = "" if column.higher_is_better else ", less is better"
-        title = f"{column.name}, {found[0].networks} networks{better}"
+        title = f"{column.name}, {ranking.result(ranking.proxies[0], column.name).networks} networks{better}"
         table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("proxy", overflow="fold", min_width=13)
-        leads = [f"lead over {name}" for name in ranking.references]
-        for name in (*METRIC_NAMES.values(), *leads, "s"):
+        for name in (*METRIC_NAMES.values(), *(f"lead over {name}" for name in ranking.references), "s"):
             table.add_column(name, justify="right", overflow="fold")
         for result in found:
             seconds = ranking.seconds.get(result.proxy)
             style = "dim" if result.proxy in ranking.baselines else ""
             leads = (_lead(result, name) for name in ranking.references)
             cells = (*_cells(result), *leads, "" if seconds is None else f"{seconds:.3g}")
-            table.add_row(escape(_label(result, column_networks=found[0].networks)), *cells, style=style)
+            label = f"{SECOND} (of {result.networks})" if result.proxy == SECOND else result.proxy
+            table.add_row(escape(label), *cells, style=style)
         yield table
 
 
@@ -60,10 +59,6 @@ def notes(ranking: Ranking) -> Iterator[str]:
             yield f"{result.proxy}, {result.column}: {result.failure}"
 
 
-def _label(result: Result, column_networks: int) -> str:
-    return f"{SECOND} (of {result.networks})" if result.networks != column_networks else result.proxy
-
-
 def _kendall(result: Result) -> float:
     value = result.metrics and result.metrics.kendall
     return -2.0 if value is None else value
@@ -76,13 +71,13 @@ def _cells(result: Result) -> Iterator[str]:
             yield "-"
             continue
         digits = 2 if name == "top" else 3
-        yield f"{_short(value, digits)} +-{_short(_half_width(interval), min(digits, 3))}"
+        yield f"{_short(value, digits)} +-{_short(_half_width(interval), digits)}"
 
 
 def _lead(result: Result, reference: str) -> str:
     interval = result.leads[reference].kendall if reference in result.leads else None
     if interval is None:
-        return NO_LEAD
+        return "-"
     mark = "*" if interval[0] > 0 or interval[1] < 0 else " "
     return f"{sum(interval) / 2:+.3f} +-{_short(_half_width(interval), 3)}{mark}"
 
