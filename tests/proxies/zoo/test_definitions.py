@@ -14,11 +14,11 @@ from torch import nn
 import uninas
 from uninas import proxies
 from uninas.proxies import ProxyFailure
-from uninas.proxies.az_nas import _entropy, _spectral_norm
 from uninas.proxies.base import weights_of
 from uninas.proxies.blocks import find_blocks
+from uninas.proxies.zoo.az_nas import _entropy, _spectral_norm
 
-from .nets import CLASSES, images, make
+from ..nets import CLASSES, images, make
 
 
 def value(name: str, net: nn.Module, x: torch.Tensor, **options) -> float:
@@ -257,3 +257,25 @@ def test_marked_blocks_come_first():
     for block in net.blocks:
         block.is_block = True
     assert all(a is b for a, b in itertools.zip_longest(find_blocks(net), net.blocks))
+
+
+def test_expressivity_and_progressivity_take_one_pass():
+    net = Cells(Linear1x1(torch.eye(6)), Linear1x1(0.5 * torch.eye(6)))
+    for block in net.blocks:
+        block.is_block = True
+    passes = []
+    net.stem.register_forward_hook(lambda *_: passes.append(1))
+    found = proxies.score(net, ["expressivity", "progressivity"], images())
+    assert len(passes) == 1
+    for name, score in found.items():
+        assert score.value == value(name, net, images())
+
+
+def test_relu6_is_a_gate():
+    def net(gate: nn.Module) -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(192, 20), gate, nn.Linear(20, CLASSES))
+
+    assert value("naswot", net(nn.ReLU6()), images()) == value("naswot", net(nn.ReLU()), images())
+    with pytest.raises(ProxyFailure, match="no gates"):
+        value("naswot", net(nn.Hardtanh()), images())
