@@ -159,14 +159,22 @@ class Score:
 def weights_of(net: nn.Module) -> list[Tensor]:
     """Weights of the convolutions and linear layers, shared ones once: what the pruning proxies sum over.
 
+    Of a layer that computes its weight, as weight normalisation does, the parameters that it computes it from.
+
     Raises:
         ProxyFailure: there are none.
     """
     layers = [m for m in net.modules() if isinstance(m, (nn.modules.conv._ConvNd, nn.Linear))]
-    weights = list({id(layer.weight): layer.weight for layer in layers}.values())
+    weights = list({id(weight): weight for layer in layers for weight in _own_weights(layer)}.values())
     if not weights:
         raise ProxyFailure("no parameters", "the network has no convolution or linear layer with a weight")
     return weights
+
+
+def _own_weights(layer: nn.Module) -> list[Tensor]:
+    if isinstance(layer.weight, nn.Parameter):
+        return [layer.weight]
+    return [parameter for name, parameter in layer.named_parameters() if "bias" not in name]
 
 
 def loss_of(net: nn.Module, x: Tensor, generator: torch.Generator, labels: Tensor | None) -> Tensor:

@@ -265,7 +265,7 @@ def first_pixels(x: torch.Tensor, signs: list[float]) -> torch.Tensor:
     ("net", "signs"),
     [
         (lambda: Beside(0.25), [-1.0] + [1.0] * 7),  # nothing wrong with the first image
-        (lambda: Beside(0.25, loud=5.0), [1.0] * 8),  # a small part of the norm of a row
+        (lambda: Beside(1.0, loud=10.0), [1.0] * 8),  # a small part of the norm of a row
     ],
 )
 def test_a_weight_that_is_used_elsewhere_too_is_noticed(net, signs):

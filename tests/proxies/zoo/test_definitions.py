@@ -279,3 +279,37 @@ def test_relu6_is_a_gate():
     assert value("naswot", net(nn.ReLU6()), images()) == value("naswot", net(nn.ReLU()), images())
     with pytest.raises(ProxyFailure, match="no gates"):
         value("naswot", net(nn.Hardtanh()), images())
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize("norm", [nn.utils.parametrizations.weight_norm, nn.utils.weight_norm])
+def test_computed_weights_have_gradients_too(norm):
+    """They were zero, as the weight that a layer holds is computed anew in every forward pass."""
+    net, x = relu_net(), images()
+    norm(net[2])
+    parameters = [p for p in net.parameters() if p.dim() > 1]
+    assert len(parameters) == 4
+    expected = loss_and_gradients(net, x, LABELS, parameters)
+    found = value("snip", net, x, labels=LABELS)
+    assert found == pytest.approx(sum(float((p * g).abs().sum()) for p, g in zip(parameters, expected)), rel=1e-4)
+
+
+@pytest.mark.parametrize("build", [nn.utils.parametrizations.weight_norm, lambda layer: layer])
+def test_synflow_leaves_what_a_network_keeps_as_it_was(build):
+    class Keeping(nn.Module):
+        """In eval mode keeps what it computes of a parameter, as timm's LeViT does."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bias, self.kept = build(nn.Conv2d(3, CLASSES, 3)), nn.Parameter(torch.ones(1, 1)), {}
+
+        def forward(self, x):
+            self.kept.setdefault("bias", self.bias * 2)
+            return self.conv(x).mean((2, 3)) + self.kept["bias"]
+
+    net, x = Keeping(), images()
+    before = value("gradnorm", net, x, labels=LABELS)
+    assert value("synflow", net, x) > 0
+    assert not net.kept
+    assert value("gradnorm", net, x, labels=LABELS) == before
+    assert net(x).dtype == torch.float32

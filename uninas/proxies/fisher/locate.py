@@ -115,9 +115,8 @@ def _output_lengths(net: nn.Module) -> Iterator[dict[nn.Module, list[int]]]:
 
 
 def _holds_the_batch(alone: list[int], paired: list[int]) -> bool:
-    """Whether a module can be tapped: twice the samples are twice the outputs, or one output serves all samples."""
-    pairs = list(zip(alone, paired))
-    return len(alone) == len(paired) and all(n > 0 and (m == 2 * n or m == n == 1) for n, m in pairs)
+    """Whether a module can be tapped: twice the samples are twice the outputs."""
+    return len(alone) == len(paired) and all(n > 0 and m == 2 * n for n, m in zip(alone, paired))
 
 
 def is_compiled(net: nn.Module) -> bool:
