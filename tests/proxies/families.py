@@ -6,7 +6,10 @@ from typing import Any
 
 import timm
 import torch
+from timm.models.cait import Cait
 from timm.models.convmixer import ConvMixer
+from timm.models.metaformer import MetaFormer
+from timm.models.mlp_mixer import MlpMixer
 from timm.models.vgg import VGG
 from torch import nn
 
@@ -35,11 +38,11 @@ SMALL: dict[str, tuple[str | type[nn.Module], int, dict[str, Any]]] = {
              {"img_size": 32, "window_size": 2, "embed_dim": 16, "depths": (1, 2, 1), "num_heads": (1, 2, 4)}),
     "mobilevit": ("mobilevit_xxs", 64, {}),
     "coatnet": ("coatnet_pico_rw_224", 64, {"img_size": 64}),
-    "mixer": ("mixer_s32_224", 32, {"img_size": 32, "patch_size": 8, "num_blocks": 2, "embed_dim": 32}),
-    "poolformer": ("poolformer_s12", 32, {"layers": (1, 1, 2, 1), "embed_dims": (16, 16, 32, 32)}),
+    "mixer": (MlpMixer, 32, {"img_size": 32, "patch_size": 8, "num_blocks": 2, "embed_dim": 32}),
+    "poolformer": (MetaFormer, 32, {"depths": (1, 1, 2, 1), "dims": (16, 16, 32, 32)}),
     "edgenext": ("edgenext_xx_small", 64, {}),
     "ghostnet": ("ghostnet_050", 32, {}),
-    "cait": ("cait_xxs24_224", 32, {"img_size": 32, "depth": 2, "embed_dim": 32, "num_heads": 2}),
+    "cait": (Cait, 32, {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 32, "num_heads": 2}),
     "mnasnet": ("mnasnet_small", 32, {}),
 }  # fmt: skip
 """Name in timm, or class where names leave no choice of size; side of its images; and what makes it small."""

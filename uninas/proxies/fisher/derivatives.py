@@ -58,13 +58,20 @@ def _forward_mode(module: nn.Module, name: str, args: tuple, kwargs: dict) -> De
     tangent = torch.zeros_like(parameter)
     tangent[(0,) * tangent.dim()] = 1
     args, kwargs = tree_map_only(Tensor, Tensor.detach, (args, kwargs))
-    with torch.no_grad(), differentiable_attention(composite=True), forward_ad.dual_level():
-        with warnings.catch_warnings():  # torch's own, when it first loads its forward-mode formulas
-            warnings.simplefilter("ignore", FutureWarning)
-            dual = {name: forward_ad.make_dual(parameter, tangent)}
+
+    def run(value: Tensor) -> Tensor:
         # Tied copies are left alone: each place where a shared parameter is used has its own derivative.
-        out = functional_call(module, dual, args, kwargs, tie_weights=False)
-        values = forward_ad.unpack_dual(out).tangent
+        return functional_call(module, {name: value}, args, kwargs, tie_weights=False)
+
+    with differentiable_attention(composite=True):
+        try:
+            with torch.no_grad(), forward_ad.dual_level():
+                with warnings.catch_warnings():  # torch's own, when it first loads its forward-mode formulas
+                    warnings.simplefilter("ignore", FutureWarning)
+                    dual = forward_ad.make_dual(parameter, tangent)
+                values = forward_ad.unpack_dual(run(dual)).tangent
+        except NotImplementedError:  # a layer without a formula, such as weight normalisation: by two backward passes
+            values = torch.autograd.functional.jvp(run, parameter, tangent)[1]
     return None if values is None else _cut(values)
 
 
