@@ -119,10 +119,10 @@ def _convolutions(net: nn.Module) -> list[nn.Module]:
 
 
 def _is_uniform(module: nn.Module) -> bool:
-    """Whether it is nothing but two or more composite children of one class, one behind the other as far as is seen."""
+    """Whether all children are composites of one class; a ModuleDict has a forward of its own, as DenseNet's blocks."""
     children = list(module.children())
     alike = len({type(child) for child in children}) == 1 and all(map(_is_composite, children))
-    return len(children) >= 2 and alike and not isinstance(module, nn.ModuleDict)
+    return alike and not isinstance(module, nn.ModuleDict)
 
 
 def _is_stage(module: nn.Module) -> bool:
