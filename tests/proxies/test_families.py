@@ -17,8 +17,15 @@ from .families import SMALL, family
 from .test_contract import same, snapshot
 
 SHORT = ("resnet", "vit", "convmixer", "xcit")
-REASONS = {("levit", "trainability"): "identity block", ("mobilevit", "trainability"): "identity block"}
-"""What has no value, and why; everything else has one. The last norm of these blocks' branches starts at zero."""
+REASONS = {
+    # The last norm of a branch starts at zero: such a block is the identity.
+    ("levit", "trainability"): "identity block",
+    ("mobilevit", "trainability"): "identity block",
+    # Their last blocks hand on other tokens than the blocks before: the class token alone, or with it.
+    ("xcit", "trainability"): "no blocks",
+    ("cait", "trainability"): "no blocks",
+}
+"""What has no value, and why; everything else has one."""
 BATCH = 40
 
 
