@@ -24,6 +24,11 @@ REASONS = {
     # Their last blocks hand on other tokens than the blocks before: the class token alone, or with it.
     ("xcit", "trainability"): "no blocks",
     ("cait", "trainability"): "no blocks",
+    # Its classifier starts at zero: the logits ignore the image and all weights before.
+    **dict.fromkeys([("mixer", name) for name in ("vkdnw", "vkdnw_single", "vkdnw_sampled")], "zero fisher"),
+    ("mixer", "jacov"): "not finite",
+    # Torch has no second derivative of hardsigmoid.
+    ("ghostnet", "grasp"): "not differentiable",
 }
 """What has no value, and why; everything else has one."""
 BATCH = 40
