@@ -35,6 +35,8 @@ class _Watch(TorchFunctionMode):
         if func not in GATES and not _is_relu6(func, args, kwargs or {}):
             return func(*args, **(kwargs or {}))
         x = args[0].detach()
+        if all(side % self.batch for side in x.shape):  # no images are in there: a table of biases, as in MaxViT
+            return func(*args, **(kwargs or {}))
         if len(x) % self.batch:
             raise ProxyFailure("samples mixed", f"an activation of shape {tuple(x.shape)} has no batch dimension first")
         self.calls += 1
@@ -59,7 +61,7 @@ def watch_gates(
     """Runs `net` on `x`, B images, without gradients, and shows the tensors in front of and behind its gates.
 
     Args:
-        before: called with the input of every gate: B k x ..., images first.
+        before: called with the input of every gate: B k x ..., images first. Gates that see no images are passed over.
         after: called with its output; the next gate's input comes after it.
 
     Raises:

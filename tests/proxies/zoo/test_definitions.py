@@ -315,3 +315,23 @@ def test_synflow_leaves_what_a_network_keeps_as_it_was(build):
     assert not net.kept
     assert value("gradnorm", net, x, labels=LABELS) == before
     assert net(x).dtype == torch.float32
+
+
+def test_gates_that_see_no_images_do_not_count():
+    class Biased(nn.Module):
+        """A small network makes biases of positions, as in timm's MaxViT."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.head = nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 20)), nn.Linear(20, CLASSES)
+            self.inner = nn.Linear(192, 20)
+
+        def forward(self, x):
+            bias = self.table(torch.arange(8.0).view(4, 2)).mean(0)
+            return self.head(F.relu(self.inner(x.flatten(1)) + bias))
+
+    torch.manual_seed(0)
+    net, x = Biased(), images(7)
+    opened = net.inner(x.flatten(1)) + net.table(torch.arange(8.0).view(4, 2)).mean(0) > 0
+    kernel = [[float((a == b).sum()) for a in opened] for b in opened]
+    assert value("naswot", net, x) == pytest.approx(np.linalg.slogdet(np.array(kernel))[1], rel=1e-9)
