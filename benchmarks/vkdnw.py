@@ -27,9 +27,9 @@ from jacrev import jacobian, measured
 from torch import Tensor, nn
 
 from uninas.ops.norm import RMSNorm2d
-from uninas.proxies.cholesky import CovarianceFactor
-from uninas.proxies.fisher import smoothed
-from uninas.proxies.vkdnw import vkdnw
+from uninas.proxies.fisher.cholesky import CovarianceFactor
+from uninas.proxies.fisher.directions import smoothed
+from uninas.proxies.fisher.information import fisher_information
 
 
 def build(name: str, classes: int, size: int) -> nn.Module:
@@ -50,7 +50,7 @@ def build(name: str, classes: int, size: int) -> nn.Module:
 
 
 def ours(net: nn.Module, x: Tensor) -> Tensor:
-    return vkdnw(net, x).fisher
+    return fisher_information(net, x).mean(0)
 
 
 def vmap_jacrev(net: nn.Module, x: Tensor, chunk: int | None = None) -> Tensor:

@@ -250,14 +250,14 @@ def test_commutative_is_true(op, inputs, outputs):
     assert equal == op.commutative
 
 
-@cases_where(lambda op, inputs: op.joint() is not None)
-def test_joint_is_true(op, inputs, outputs):
-    """`joint` promises one module for parallel copies with parameters of their own."""
-    joint = op.joint()
+@cases_where(lambda op, inputs: op.batched() is not None)
+def test_batched_is_true(op, inputs, outputs):
+    """`batched` promises one module for parallel copies with parameters of their own."""
+    batched = op.batched()
     copies = [module_of(op, inputs), op.build(inputs), op.build(inputs)]
     parts = [arguments(op, inputs, (5, 3))[0] + i for i in range(3)]
     apart = torch.cat([module(part) for module, part in zip(copies, parts)], 1)
-    torch.testing.assert_close(joint(torch.cat(parts, 1), *copies), apart, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(batched(torch.cat(parts, 1), *copies), apart, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))

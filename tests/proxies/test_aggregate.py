@@ -71,3 +71,82 @@ def test_what_is_not_understood(text, message):
 def test_a_proxy_that_no_row_has():
     with pytest.raises(ProxyError, match="no proxy 'naswot'"):
         parse("naswot")(TABLE)
+
+
+def sized(rows: int = 40, seed: int = 0) -> list[dict[str, float | None]]:
+    """Networks whose naswot and jacov both grow with size, and one signal that does not."""
+    rng = np.random.default_rng(seed)
+    params, macs = np.exp(rng.normal(13, 1, rows)).round(), np.exp(rng.normal(16, 1, rows)).round()
+    own = rng.normal(size=rows)
+    naswot = np.log(params) + 2 * np.log(macs) + 0.3 * own
+    return [
+        {"params": float(p), "macs": float(m), "naswot": float(n), "jacov": float(p), "zen": float(z)}
+        for p, m, n, z in zip(params, macs, naswot, own)
+    ]
+
+
+def residual_by_definition(table: list, name: str) -> np.ndarray:
+    values = np.array([row[name] for row in table])
+    logs = np.log([(values < v).sum() + ((values == v).sum() + 1) / 2 for v in values]) - np.log(len(table))
+    size = np.log([[row["params"], row["macs"]] for row in table])
+    design = np.column_stack([np.ones(len(table)), size])
+    return logs - design @ np.linalg.inv(design.T @ design) @ design.T @ logs
+
+
+def test_a_residual_is_ranked_by_what_size_does_not_tell():
+    table = sized()
+    remains = residual_by_definition(table, "naswot")
+    shares = (np.argsort(np.argsort(remains)) + 1) / len(table)
+    assert parse("logrank(residual(naswot))")(table) == pytest.approx(np.log(shares))
+    both = parse("logrank(params, residual(naswot))")(table)
+    assert both == pytest.approx(np.log(shares) + np.log(ranks(table, "params") / len(table)))
+    size = np.log([row["params"] * row["macs"] ** 2 for row in table])
+    with_size = np.corrcoef(size, [row["naswot"] for row in table])[0, 1]
+    assert with_size > 0.9 and abs(np.corrcoef(size, remains)[0, 1]) < 0.2
+
+
+def test_what_is_measured_for_residuals():
+    found = parse(" logrank( params,residual( naswot ), naswot) ")
+    assert found.name == "logrank(params, residual(naswot), naswot)"
+    assert found.members == ("params", "residual(naswot)", "naswot")
+    assert found.proxies == ("params", "naswot", "macs")
+    assert [(term.proxy, term.given_size) for term in found.terms] == [
+        ("params", False), ("naswot", True), ("naswot", False),
+    ]  # fmt: skip
+    assert parse("uninas_agg").members == parse("uninas_agg").proxies
+
+
+def test_residuals_of_failures_are_last_and_change_no_others():
+    table = sized(20)
+    good = parse("logrank(residual(naswot))")(table)
+    failed = [*table, {**table[0], "naswot": None}, {**table[1], "naswot": math.nan}, {"naswot": 1.0}]
+    found = parse("logrank(residual(naswot))")(failed)
+    assert np.argsort(found[:20]).tolist() == np.argsort(good).tolist()
+    assert len(set(found[20:])) == 1 and found[20] < found[:20].min()
+
+
+def test_networks_of_one_size_are_ranked_as_they_are():
+    table = [{**row, "params": 5.0, "macs": 7.0} for row in sized()]
+    assert parse("logrank(residual(zen))")(table) == pytest.approx(parse("logrank(zen)")(table))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("residual(naswot)", r"write logrank\(residual\(naswot\)\)"),
+        ("logrank(residual(nasswot))", "did you mean 'naswot'"),
+        ("logrank(residual(params))", "is nothing"),
+        ("logrank(residual())", "no proxy ''"),
+        ("logrank(residual(naswot, macs))", "no proxy"),
+        ("logrank(residual(residual(naswot)))", "no proxy"),
+        ("logrank(residual(naswot)", "no proxy"),
+    ],
+)
+def test_residuals_that_are_not_understood(text, message):
+    with pytest.raises(ProxyError, match=message):
+        parse(text)
+
+
+def test_residuals_need_the_size():
+    with pytest.raises(ProxyError, match="no proxy 'params'"):
+        parse("logrank(residual(naswot))")([{"naswot": 1.0, "macs": 2.0}])

@@ -70,13 +70,13 @@ def test_a_proxy_has_a_value_and_hands_everything_back(name, build):
     first.grad = torch.ones_like(first)
     first.requires_grad_(False)
     next(net.children()).eval()
-    x, before, rng = images(size=32), snapshot(net), torch.get_rng_state()
+    x, before, rng = images(32, 32), snapshot(net), torch.get_rng_state()
     with torch.no_grad():
         value = proxies.get(name)(net, x)
     assert math.isfinite(value)
     assert same(before, snapshot(net))
     assert torch.equal(rng, torch.get_rng_state())
-    assert torch.equal(x, images(size=32))
+    assert torch.equal(x, images(32, 32))
 
 
 @pytest.mark.parametrize("name", RUNS_THE_NETWORK)
@@ -102,12 +102,12 @@ def test_failures_are_named_and_hand_everything_back(name):
         broken.fc.bias[0] = math.nan
     if name not in ("zen", "macs", "complexity"):  # zen draws weights of its own; counting needs no values
         with pytest.raises(ProxyFailure) as caught:
-            proxy(broken, images(size=32))
+            proxy(broken, images(32, 32))
         assert caught.value.kind == "not finite"
 
 
 def test_values_depend_on_network_input_and_seed_alone():
-    net, x = resnet(), images(size=32)
+    net, x = resnet(), images(32, 32)
     names = [n for n in PROXIES if n != "vkdnw_published"]
     forward, backward = proxies.score(net, names, x), proxies.score(net, names[::-1], x)
     assert list(backward) == names[::-1]
@@ -128,12 +128,13 @@ def test_values_are_the_same_in_a_fresh_process():
     assert json.loads(done.stdout) == pytest.approx({name: score.value for name, score in here.items()}, rel=1e-5)
 
 
-OF_EACH_IMAGE = ("trainability", "zen", "vkdnw_sampled")  # these draw random numbers for each image
+OF_EACH_IMAGE = ("trainability", "zen", "vkdnw_sampled", "meco", "meco_opt")
+"""These draw random numbers for each image, or look at the first alone."""
 
 
 @pytest.mark.parametrize("name", [n for n, p in PROXIES.items() if "labels" not in p.needs and n not in OF_EACH_IMAGE])
 def test_order_of_the_images_does_not_matter(name):
-    net, x = resnet(), images(size=32)
+    net, x = resnet(), images(32, 32)
     assert proxies.get(name)(net, x) == pytest.approx(proxies.get(name)(net, x.flip(0)), rel=1e-3, abs=1e-3)
 
 
@@ -154,18 +155,18 @@ def test_one_failure_does_not_stop_the_others():
 
 
 def test_single_follows_from_vkdnw_without_a_second_run():
-    found = proxies.score(resnet(), ["vkdnw_single", "vkdnw", "trainable_layers"], images(size=32))
+    found = proxies.score(resnet(), ["vkdnw_single", "vkdnw", "trainable_layers"], images(32, 32))
     assert found["vkdnw_single"].value == found["vkdnw"].value + found["trainable_layers"].value
     assert found["vkdnw_single"].seconds == found["vkdnw"].seconds
     broken = resnet()
     with torch.no_grad():
         broken.fc.bias[0] = math.nan
-    assert proxies.score(broken, ["vkdnw_single"], images(size=32))["vkdnw_single"].failure.startswith("not finite")
+    assert proxies.score(broken, ["vkdnw_single"], images(32, 32))["vkdnw_single"].failure.startswith("not finite")
 
 
 def test_an_unknown_name_gives_the_nearest():
     with pytest.raises(ProxyError, match="did you mean 'naswot'"):
-        proxies.score(resnet(), ["nasswot"], images(size=32))
+        proxies.score(resnet(), ["nasswot"], images(32, 32))
 
 
 def test_noise_fits_the_network():

@@ -9,8 +9,12 @@ import pytest
 
 from uninas import proxies
 from uninas.errors import ProxyError
+from uninas.search.measurement import State
 from uninas.search.objective import Objective, parse_objectives
 from uninas.search.table import FRESH, SEARCH, Table
+
+AGGREGATES = ("vkdnw_agg", "uninas_agg", "az_nas")
+RESIDUALS = "logrank(params, residual(naswot), residual(jacov), macs, naswot)"
 
 
 def table_of(objective: Objective, rows: int = 30, seed: int = 0) -> tuple[Table, list[dict[str, float]]]:
@@ -28,7 +32,7 @@ def table_of(objective: Objective, rows: int = 30, seed: int = 0) -> tuple[Table
     return table, plain
 
 
-@pytest.mark.parametrize("text", ["vkdnw_agg", "uninas_agg", "az_nas", "logrank(macs, jacov, vkdnw_single)"])
+@pytest.mark.parametrize("text", [*AGGREGATES, "logrank(macs, jacov, vkdnw_single)", RESIDUALS])
 def test_an_aggregate_is_the_log_rank_sum_over_all_networks(text):
     objective = Objective.parse(text)
     table, rows = table_of(objective)
@@ -51,6 +55,55 @@ def test_ranks_change_as_the_table_grows():
     assert objective.scores(table).argmax() == 30 and objective.score(table, 30) == 0
 
 
+def test_residuals_change_as_the_table_grows():
+    objective = Objective.parse(RESIDUALS)
+    assert objective.measured == ("naswot", "jacov") and objective.metrics[:2] == ("params", "naswot")
+    table, rows = table_of(objective)
+    before = objective.scores(table)
+    table.add(30, 3, 9)
+    for metric in objective.measured:
+        table.record(30, metric, SEARCH, 0, 0.25)
+    table.measured(30)
+    rows.append({"naswot": 0.25, "jacov": 0.25, "params": 3, "macs": 9})
+    expected = proxies.parse(RESIDUALS)(rows)
+    np.testing.assert_allclose(objective.scores(table), expected)
+    assert not np.allclose(objective.scores(table)[:30], before)
+    assert objective.score(table, 30) == pytest.approx(expected[30])
+    loaded = Table(objective.measured)
+    for row, values in enumerate(rows):
+        loaded.add(row, values["params"], values["macs"])
+    loaded.load(
+        (row, metric, SEARCH, 0, values[metric], State.MEASURED)
+        for row, values in enumerate(rows)
+        for metric in objective.measured
+    )
+    np.testing.assert_allclose(objective.scores(loaded), expected)
+
+
+def test_residuals_of_a_failure_and_of_an_excluded_candidate():
+    objective = Objective.parse(RESIDUALS)
+    table, rows = table_of(objective)
+    table.record(4, "jacov", SEARCH, 1, None)
+    table.measured(4)
+    table.exclude(7)
+    scores = objective.scores(table)
+    assert scores[4] == scores[7] == objective.score(table, 4) == -math.inf
+    left = [row for i, row in enumerate(rows) if i not in (4, 7)]
+    np.testing.assert_allclose(np.delete(scores, [4, 7]), proxies.parse(RESIDUALS)(left))
+
+
+def test_a_residual_of_a_repeat_is_ranked_against_those_of_the_means():
+    objective = Objective.parse("logrank(residual(jacov))")
+    table, rows = table_of(objective, 20)
+    top = max(row["jacov"] for row in rows) + 1
+    table.record(0, "jacov", SEARCH, 1, top)
+    table.measured(0)
+    _, second = objective.by_repeat(table, 0)
+    assert math.log(0.5 / 20) <= second <= math.log(20.5 / 20)
+    low = table.values(0, "jacov")[0]
+    assert (second > objective.by_repeat(table, 0)[0]) == (top > low)
+
+
 def test_single_proxies_are_their_value_and_a_minus_minimises():
     up, down = Objective.parse("naswot"), Objective.parse("-naswot")
     table, rows = table_of(up)
@@ -69,6 +122,8 @@ def test_a_proxy_that_is_lower_for_better_networks_is_minimised(monkeypatch):
     aggregate = Objective.parse("logrank(naswot, jacov)")
     table, rows = table_of(aggregate)
     np.testing.assert_allclose(aggregate.scores(table), proxies.parse("logrank(naswot, jacov)")(rows))
+    residual = Objective.parse("logrank(residual(naswot), jacov)")
+    np.testing.assert_allclose(residual.scores(table), proxies.parse("logrank(residual(naswot), jacov)")(rows))
 
 
 def test_failures_are_minus_infinity_never_a_number():
@@ -83,7 +138,7 @@ def test_failures_are_minus_infinity_never_a_number():
 
 
 def test_an_empty_table_has_no_scores():
-    for text in ("vkdnw_agg", "naswot", "-params"):
+    for text in ("vkdnw_agg", "naswot", "-params", RESIDUALS):
         assert len(Objective.parse(text).scores(Table(Objective.parse(text).measured))) == 0
 
 

@@ -425,3 +425,10 @@ def test_the_winner_is_tidied_where_its_score_allows(config, coatnet):
         config(start=str(path), tidy=True, iterations=8, strategy_settings={"strides": [1], "scouts": 0}, resume=True)
     )
     assert essence(again) == essence(summary)
+
+
+def test_what_is_counted_alone_can_be_searched(config):
+    """Nothing is measured then: the smallest network, by its declared costs."""
+    summary = search(config(proxy="-params", iterations=8), scorer=HashScorer())
+    assert summary.best.params == min(row.params for row in Study.open(config().out).candidates())
+    assert summary.best.params < summary.start.params

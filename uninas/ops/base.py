@@ -128,9 +128,9 @@ class Op:
         """A module that maps tensors of shape B x channels x grid, one for each input, to the output(s)."""
         raise TypeError(f"{type(self).__name__} does not define build")
 
-    def joint(self) -> nn.Module | None:
+    def batched(self) -> nn.Module | None:
         """For operations with parameters: a module J with J(concat(x_1 .. x_n), m_1, ..., m_n) = concat(m_1(x_1), ...)
-        for modules m_i that this operation built, or None when parallel copies cannot be joined."""
+        for modules m_i that this operation built, or None when parallel copies cannot be batched."""
         return None
 
     def attributes(self) -> dict[str, Any]:

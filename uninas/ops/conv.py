@@ -54,7 +54,7 @@ class Conv(Op):
         out = scaled(channels, self.ratio)
         return nn.Conv2d(channels, out, self.kernel, padding=self.kernel // 2, groups=self.groups, bias=self.bias)
 
-    def joint(self) -> nn.Module:
+    def batched(self) -> nn.Module:
         return ParallelConv()
 
 
@@ -81,7 +81,7 @@ class DepthwiseConv(Op):
         channels = inputs[0].channels
         return nn.Conv2d(channels, channels, self.kernel, padding=self.kernel // 2, groups=channels, bias=self.bias)
 
-    def joint(self) -> nn.Module:
+    def batched(self) -> nn.Module:
         return ParallelConv()
 
 

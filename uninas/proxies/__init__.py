@@ -7,11 +7,11 @@
 `vkdnw` is here as a function too, with options and a result of its own: score, eigenvalues, Fisher matrix.
 """
 
-from uninas.proxies.aggregate import AGGREGATES, LogRank, parse, split_names
+from uninas.proxies.aggregate import AGGREGATES, LogRank, SizeTrend, Term, parse, split_names
 from uninas.proxies.base import Cost, Proxy, Score
 from uninas.proxies.failures import ProxyFailure
+from uninas.proxies.fisher import VKDNW, vkdnw
 from uninas.proxies.score import PROXIES, available, get, input_size, noise, score
-from uninas.proxies.vkdnw import VKDNW, vkdnw
 
 __all__ = [
     "AGGREGATES",
@@ -22,6 +22,8 @@ __all__ = [
     "Proxy",
     "ProxyFailure",
     "Score",
+    "SizeTrend",
+    "Term",
     "available",
     "get",
     "input_size",

@@ -16,12 +16,66 @@ Row = Mapping[str, "float | None"]
 """Values of one network by proxy; None or NaN where a proxy failed."""
 
 
+SIZE = ("params", "macs")
+"""What a residual is taken given."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A member of an aggregate: a proxy, or what it says of a network given the network's size."""
+
+    proxy: str
+    given_size: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Term:
+        """The term `naswot` or `residual(naswot)`.
+
+        Raises:
+            ProxyError: there is no such proxy, or it is itself the size.
+        """
+        written = re.fullmatch(r"residual\(([^()]*)\)", text)
+        name = written[1].strip() if written else text
+        if name not in PROXIES:
+            choices = [*PROXIES, *([] if written else [*AGGREGATES, "logrank(...)"])]
+            raise ProxyError(f"there is no proxy {name!r}; {nearest(name, choices)}")
+        if written and name in SIZE:
+            raise ProxyError(f"residual({name}) is nothing: residuals are given {' and '.join(SIZE)}; write {name}")
+        return cls(name, given_size=bool(written))
+
+    def __str__(self) -> str:
+        return f"residual({self.proxy})" if self.given_size else self.proxy
+
+
 @dataclass(frozen=True)
 class LogRank:
-    """Sum over proxies of log(rank / n), n networks, rank n for the best. Lee and Ham, "AZ-NAS", CVPR 2024."""
+    """Sum over members of log(rank / n), n networks, rank n for the best. Lee and Ham, "AZ-NAS", CVPR 2024.
+
+    A member is a proxy, or `residual(proxy)`: what remains of the proxy's own log(rank / n) when its part that is
+    linear in log parameters and log MACs, fitted by least squares over the table, is taken off. So
+
+        logrank(params, macs, residual(naswot), residual(expressivity))
+
+    counts size where it is written and nowhere else, and the rest among networks as if they were equal in size.
+
+    Attributes:
+        name: as in tables and on the command line.
+        members: names of proxies, or `residual(name)`.
+    """
 
     name: str
-    proxies: tuple[str, ...]
+    members: tuple[str, ...]
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The members, parsed."""
+        return tuple(map(Term.parse, self.members))
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The proxies that have to be measured, each once."""
+        size = SIZE if any(term.given_size for term in self.terms) else ()
+        return tuple(dict.fromkeys([*(term.proxy for term in self.terms), *size]))
 
     def __call__(self, table: Sequence[Row]) -> np.ndarray:
         """Scores of the networks of a table, higher is better.
@@ -31,7 +85,48 @@ class LogRank:
         Raises:
             ProxyError: a proxy is in no row of the table.
         """
-        return sum((np.log(ranks(table, name) / len(table)) for name in self.proxies), np.zeros(len(table)))
+        columns = (_residual_ranks(table, t.proxy) if t.given_size else ranks(table, t.proxy) for t in self.terms)
+        return sum((np.log(column / len(table)) for column in columns), np.zeros(len(table)))
+
+
+@dataclass(frozen=True)
+class SizeTrend:
+    """The part of log ranks that is linear in log parameters and log MACs.
+
+    Attributes:
+        coefficients: of 1, log parameters and log MACs.
+    """
+
+    coefficients: np.ndarray
+
+    @classmethod
+    def fit(cls, log_ranks: np.ndarray, params: np.ndarray, macs: np.ndarray) -> SizeTrend:
+        """By least squares over n networks; the smallest coefficients where sizes do not tell them all."""
+        return cls(np.linalg.lstsq(_regressors(params, macs), log_ranks, rcond=None)[0])
+
+    def residuals(self, log_ranks: np.ndarray, params: np.ndarray, macs: np.ndarray) -> np.ndarray:
+        """What remains of log ranks, to nine places, so that rounding orders no networks that are equal."""
+        return np.round(log_ranks - _regressors(params, macs) @ self.coefficients, 9)
+
+
+def _regressors(params: np.ndarray, macs: np.ndarray) -> np.ndarray:
+    """n x 3: 1 and the logarithms, of a count of at least 1."""
+    sizes = np.log(np.maximum(np.stack([params, macs], axis=1).astype(float), 1))
+    return np.concatenate([np.ones((len(sizes), 1)), sizes], axis=1)
+
+
+def _residual_ranks(table: Sequence[Row], name: str) -> np.ndarray:
+    """Rank of each row by the residual of a proxy; rows without a value of the proxy or of the size are last."""
+    known = [i for i, row in enumerate(table) if all(_value(row.get(key), 1) > -math.inf for key in (name, *SIZE))]
+    for key in (name, *SIZE):
+        ranks(table, key)  # says so if no row has it
+    residuals = np.full(len(table), -math.inf)
+    if known:
+        rows = [table[i] for i in known]
+        params, macs = (np.array([row[key] for row in rows], dtype=float) for key in SIZE)
+        log_ranks = np.log(ranks(rows, name) / len(rows))
+        residuals[known] = SizeTrend.fit(log_ranks, params, macs).residuals(log_ranks, params, macs)
+    return _ranks_of(residuals)
 
 
 AGGREGATES: dict[str, LogRank] = {
@@ -50,7 +145,7 @@ inputs are told apart (by gradients and by gates). How its members were chosen: 
 
 
 def parse(text: str) -> LogRank:
-    """The aggregate that `text` names: one of AGGREGATES, a single proxy, or `logrank(macs, jacov, ...)`.
+    """The aggregate that `text` names: one of AGGREGATES, a single proxy, or `logrank(macs, residual(jacov), ...)`.
 
     Raises:
         ProxyError: the text or a name in it is not understood.
@@ -58,19 +153,23 @@ def parse(text: str) -> LogRank:
     text = text.strip()
     if text in AGGREGATES:
         return AGGREGATES[text]
+    if text.startswith("residual("):
+        raise ProxyError(f"{text} orders networks among each other; write logrank({text})")
     written = re.fullmatch(r"logrank\((.*)\)", text, re.DOTALL)
-    names = tuple(name.strip() for name in written[1].split(",")) if written else (text,)
+    names = _split(written[1]) if written else [text]
     if "" in names:
-        raise ProxyError(f"{text!r}: write it as logrank(macs, jacov, vkdnw_single)")
-    for name in names:
-        if name not in PROXIES:
-            choices = [*PROXIES, *([] if written else [*AGGREGATES, "logrank(...)"])]
-            raise ProxyError(f"there is no proxy {name!r}; {nearest(name, choices)}")
-    return LogRank(f"logrank({', '.join(names)})" if written else text, names)
+        raise ProxyError(f"{text!r}: write it as logrank(macs, jacov, residual(vkdnw_single))")
+    terms = [Term.parse(name) for name in names]
+    members = tuple(map(str, terms))
+    return LogRank(f"logrank({', '.join(members)})" if written else text, members)
 
 
 def split_names(text: str) -> tuple[str, ...]:
     """Names of proxies and aggregates separated by commas, of which those in brackets separate nothing."""
+    return tuple(name for name in _split(text) if name)
+
+
+def _split(text: str) -> list[str]:
     names, depth = [""], 0
     for letter in text:
         depth += (letter == "(") - (letter == ")")
@@ -78,7 +177,7 @@ def split_names(text: str) -> tuple[str, ...]:
             names.append("")
         else:
             names[-1] += letter
-    return tuple(name.strip() for name in names if name.strip())
+    return [name.strip() for name in names]
 
 
 def ranks(table: Sequence[Row], name: str) -> np.ndarray:
@@ -86,7 +185,10 @@ def ranks(table: Sequence[Row], name: str) -> np.ndarray:
     if table and not any(name in row for row in table):
         raise ProxyError(f"the table has no proxy {name!r}; {nearest(name, {key for row in table for key in row})}")
     sign = 1 if name not in PROXIES or PROXIES[name].higher_is_better else -1
-    values = np.array([_value(row.get(name), sign) for row in table], dtype=float)
+    return _ranks_of(np.array([_value(row.get(name), sign) for row in table], dtype=float))
+
+
+def _ranks_of(values: np.ndarray) -> np.ndarray:
     _, groups, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[groups]

@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uninas.proxies.failures import ProxyFailure, logits_of
-from uninas.proxies.lean import differentiable_attention
-from uninas.proxies.state import Statistics, borrowed
+from uninas.proxies.state import Statistics, differentiable_attention, preserve_state
 
 Need = Literal["noise", "images", "labels", "gradients", "gates", "blocks"]
 """What a proxy looks at. `images` can be noise too, but real ones were used where it was published; `labels` are drawn
@@ -47,12 +46,12 @@ class Proxy:
         higher_is_better: its direction.
         statistics: what batch norms use: those of the batch, as in training, or the running ones.
         changes_weights: whether the function works on other weights than it is given.
-        of: another proxy from whose value this one follows; its function then takes (net, that value).
+        of: another proxy from whose result this one follows; its function then takes (net, that result).
         description: definition and source.
     """
 
     name: str
-    function: Callable[..., float]
+    function: Callable[..., Any]
     needs: frozenset[Need]
     cost: Cost
     higher_is_better: bool = True
@@ -72,17 +71,35 @@ class Proxy:
         Raises:
             ProxyFailure: there is no score; its `kind` says why.
         """
-        generator = generator or torch.Generator().manual_seed(0)
+        return self.value(net, self.measure(net, x, generator, **options))
+
+    def measure(self, net: nn.Module, x: Tensor, generator: torch.Generator | None = None, **options: Any) -> Any:
+        """What the network is run for: the function's result, or that of the proxy from which this one follows.
+
+        Raises:
+            ProxyFailure: as calling does.
+        """
         if self.of is not None:
-            return float(self.function(net, self.of(net, x, generator, **options)))
+            return self.of.measure(net, x, generator, **options)
+        generator = generator or torch.Generator().manual_seed(0)
         options = {name: value for name, value in options.items() if name in self.needs}
-        with borrowed(net, statistics=self.statistics, weights=self.changes_weights):
+        with preserve_state(net, statistics=self.statistics, weights=self.changes_weights):
             net.requires_grad_("gradients" in self.needs)
             try:
                 with differentiable_attention(composite=self.cost is Cost.BACKWARD):
-                    value = float(self.function(net, x.detach(), generator, **options))
+                    return self.function(net, x.detach(), generator, **options)
             except RuntimeError as error:  # of torch: memory, a decomposition that does not converge...
                 raise ProxyFailure("cannot run", f"{self.name}: {error}") from error
+
+    def value(self, net: nn.Module, result: Any) -> float:
+        """The score that follows from what was measured.
+
+        Raises:
+            ProxyFailure: it is not finite.
+        """
+        if self.of is not None:
+            result = self.function(net, result if self.of.of is None else self.of.value(net, result))
+        value = float(result)
         if not math.isfinite(value):
             raise ProxyFailure("not finite", f"{self.name} is {value} for this network and input")
         return value
@@ -96,10 +113,10 @@ def proxy(
     higher_is_better: bool = True,
     statistics: Statistics = "running",
     changes_weights: bool = False,
-) -> Callable[[Callable[..., float]], Proxy]:
+) -> Callable[[Callable[..., Any]], Proxy]:
     """Makes a function of (net, x, generator) into a `Proxy` of its name and docstring."""
 
-    def wrap(function: Callable[..., float]) -> Proxy:
+    def wrap(function: Callable[..., Any]) -> Proxy:
         return Proxy(
             name or function.__name__,
             function,
@@ -114,11 +131,12 @@ def proxy(
     return wrap
 
 
-def derived(of: Proxy) -> Callable[[Callable[[nn.Module, float], float]], Proxy]:
-    """Makes a function of (net, value of another proxy) into a `Proxy`."""
+def derived(of: Proxy, name: str | None = None) -> Callable[[Callable[[nn.Module, Any], float]], Proxy]:
+    """Makes a function of (net, result of another proxy) into a `Proxy`: what several need is measured once."""
 
-    def wrap(function: Callable[[nn.Module, float], float]) -> Proxy:
-        return Proxy(function.__name__, function, of.needs, of.cost, of=of, description=inspect.getdoc(function) or "")
+    def wrap(function: Callable[[nn.Module, Any], float]) -> Proxy:
+        description = inspect.getdoc(function) or ""
+        return Proxy(name or function.__name__, function, of.needs, of.cost, of=of, description=description)
 
     return wrap
 
@@ -130,7 +148,7 @@ class Score:
     Attributes:
         value: the score; None if it failed.
         failure: `kind: what happened`; None if it did not fail.
-        seconds: of wall time.
+        seconds: of wall time; proxies that follow from one measurement have its time each.
     """
 
     value: float | None
@@ -141,14 +159,22 @@ class Score:
 def weights_of(net: nn.Module) -> list[Tensor]:
     """Weights of the convolutions and linear layers, shared ones once: what the pruning proxies sum over.
 
+    Of a layer that computes its weight, as weight normalisation does, the parameters that it computes it from.
+
     Raises:
         ProxyFailure: there are none.
     """
     layers = [m for m in net.modules() if isinstance(m, (nn.modules.conv._ConvNd, nn.Linear))]
-    weights = list({id(layer.weight): layer.weight for layer in layers}.values())
+    weights = list({id(weight): weight for layer in layers for weight in _own_weights(layer)}.values())
     if not weights:
         raise ProxyFailure("no parameters", "the network has no convolution or linear layer with a weight")
     return weights
+
+
+def _own_weights(layer: nn.Module) -> list[Tensor]:
+    if isinstance(layer.weight, nn.Parameter):
+        return [layer.weight]
+    return [parameter for name, parameter in layer.named_parameters() if "bias" not in name]
 
 
 def loss_of(net: nn.Module, x: Tensor, generator: torch.Generator, labels: Tensor | None) -> Tensor:
@@ -171,3 +197,9 @@ def gradients_of(output: Tensor, inputs: Iterable[Tensor], **options: Any) -> li
     except RuntimeError as error:
         raise ProxyFailure("not differentiable", str(error)) from error
     return [torch.zeros_like(t) if g is None else g for t, g in zip(inputs, gradients, strict=True)]
+
+
+def at_least_two(x: Tensor) -> None:
+    """Raises ProxyFailure unless a batch holds two images to compare."""
+    if len(x) < 2:
+        raise ProxyFailure("too few samples", f"at least 2 images are compared, got {len(x)}")

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from uninas.proxies.failures import ProxyFailure, logits_of
 
+CONTAINERS = (nn.Sequential, nn.ModuleList)
+
 
 def find_blocks(net: nn.Module) -> list[nn.Module]:
     """The blocks of `net` in the order of `modules()`.
@@ -17,7 +19,12 @@ def find_blocks(net: nn.Module) -> list[nn.Module]:
     2. the children of *stages*: nn.Sequential or nn.ModuleList whose children are all composite (two or more
        convolutions or linear layers inside) and no such containers themselves; of nested stages, the innermost.
 
-    Rule 2 finds the residual blocks of timm's and torchvision's networks.
+    Rule 2 finds the residual blocks of most of timm's and torchvision's networks. Where it finds fewer than two:
+
+    3. the outermost composite modules of the network that are no containers, taken apart if all of their children are
+       composites of one class (RegNet's stages); else
+    4. the children of a container of which all are composite containers (ConvMixer); else
+    5. the convolutions: in a plain chain such as VGG, each layer is a block.
 
     Raises:
         ProxyFailure: there are fewer than two.
@@ -27,6 +34,9 @@ def find_blocks(net: nn.Module) -> list[nn.Module]:
         stages = [module for module in net.modules() if _is_stage(module)]
         innermost = [s for s in stages if not any(inner is not s and _is_stage(inner) for inner in s.modules())]
         blocks = [block for stage in innermost for block in stage.children()]
+    for rule in (_outermost, _children_of_uniform_containers, _convolutions):
+        if len(blocks) < 2:
+            blocks = rule(net)
     if len(blocks) < 2:
         raise ProxyFailure("no blocks", f"{len(blocks)} blocks were recognised; pass the list as `blocks`")
     return blocks
@@ -85,11 +95,45 @@ def _checked(value: Any) -> Tensor:
     return value
 
 
+def _outermost(module: nn.Module) -> list[nn.Module]:
+    found = []
+    for child in module.children():
+        if _is_composite(child) and not _is_uniform(child):
+            found.append(child)
+        elif _layers(child) >= 2:
+            found += _outermost(child)
+    return found
+
+
+def _children_of_uniform_containers(net: nn.Module) -> list[nn.Module]:
+    for module in net.modules():
+        children = list(module.children())
+        composite = all(isinstance(child, CONTAINERS) and _layers(child) >= 2 for child in children)
+        if isinstance(module, CONTAINERS) and len(children) >= 2 and composite:
+            return children
+    return []
+
+
+def _convolutions(net: nn.Module) -> list[nn.Module]:
+    return [module for module in net.modules() if isinstance(module, nn.modules.conv._ConvNd)]
+
+
+def _is_uniform(module: nn.Module) -> bool:
+    """Whether all children are composites of one class; a ModuleDict has a forward of its own, as DenseNet's blocks."""
+    children = list(module.children())
+    alike = len({type(child) for child in children}) == 1 and all(map(_is_composite, children))
+    return alike and not isinstance(module, nn.ModuleDict)
+
+
 def _is_stage(module: nn.Module) -> bool:
     children = list(module.children())
-    return isinstance(module, (nn.Sequential, nn.ModuleList)) and bool(children) and all(map(_is_composite, children))
+    return isinstance(module, CONTAINERS) and bool(children) and all(map(_is_composite, children))
 
 
 def _is_composite(module: nn.Module) -> bool:
-    layers = [m for m in module.modules() if isinstance(m, (nn.modules.conv._ConvNd, nn.Linear))]
-    return len(layers) >= 2 and not isinstance(module, (nn.Sequential, nn.ModuleList))
+    return _layers(module) >= 2 and not isinstance(module, CONTAINERS)
+
+
+def _layers(module: nn.Module) -> int:
+    """Number of convolutions and linear layers inside."""
+    return sum(isinstance(m, (nn.modules.conv._ConvNd, nn.Linear)) for m in module.modules())

@@ -10,8 +10,8 @@ from uninas.errors import ProxyError
 
 Kind = Literal[
     "cannot run", "output shape", "not finite", "not differentiable", "no parameters", "no gates", "no blocks",
-    "samples mixed", "samples alike", "too few samples", "zero fisher", "zero gradients", "zero features",
-    "identity block",
+    "samples mixed", "samples alike", "too few samples", "rank deficient", "zero fisher", "zero gradients",
+    "zero features", "identity block",
 ]  # fmt: skip
 
 

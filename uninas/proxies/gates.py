@@ -1,4 +1,4 @@
-"""NASWOT: how differently a network's gates split a batch."""
+"""Gates: the activations of a network that let positive inputs through and hold negative ones back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from uninas.proxies.base import Cost, proxy
 from uninas.proxies.failures import ProxyFailure, logits_of
 
 GATES: frozenset[Callable] = frozenset(
@@ -19,49 +18,56 @@ GATES: frozenset[Callable] = frozenset(
         F.prelu, torch.prelu, F.rrelu, F.elu, F.elu_, F.selu, F.celu, F.gelu, F.silu, F.mish, F.hardswish,
     }
 )  # fmt: skip
-"""Activations that let positive inputs through and hold negative ones back. Sigmoid, tanh and softmax do not gate."""
+"""ReLU and its smooth kin. Sigmoid, tanh and softmax do not gate."""
 
 
-class _GateSigns(TorchFunctionMode):
-    """Collects, from every call of a gate, the kernel of the signs of its input.
+class _Watch(TorchFunctionMode):
+    """Shows the input of every call of a gate to `before`, and its output to `after`.
 
     Functions are watched and not modules, so that activations without a module count too.
     """
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self, batch: int, before: Callable[[Tensor], None], after: Callable[[Tensor], None] | None) -> None:
         super().__init__()
-        self.batch = batch
-        self.kernel: Tensor | int = 0
-        self.gates = 0
+        self.batch, self.before, self.after, self.calls = batch, before, after, 0
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        if func in GATES:
-            self._note(args[0].detach())
-        return func(*args, **(kwargs or {}))
-
-    def _note(self, x: Tensor) -> None:
+        if func not in GATES and not _is_relu6(func, args, kwargs or {}):
+            return func(*args, **(kwargs or {}))
+        x = args[0].detach()
+        if all(side % self.batch for side in x.shape):  # no images are in there: a table of biases, as in MaxViT
+            return func(*args, **(kwargs or {}))
         if len(x) % self.batch:
             raise ProxyFailure("samples mixed", f"an activation of shape {tuple(x.shape)} has no batch dimension first")
-        signs = x.reshape(self.batch, -1).gt(0).to(torch.float32)
-        self.gates += signs.shape[1]
-        # agreements = x x' + (1 - x)(1 - x'), with one matrix product
-        centred = signs - 0.5
-        self.kernel = self.kernel + 2 * (centred @ centred.T).double() + signs.shape[1] / 2
+        self.calls += 1
+        self.before(x)
+        out = func(*args, **(kwargs or {}))  # may be in place
+        if self.after is not None:
+            self.after(out.detach())
+        return out
 
 
-@proxy(needs={"noise", "gates"}, cost=Cost.FORWARD, statistics="batch")
-def naswot(net: nn.Module, x: Tensor, generator: torch.Generator) -> float:
-    """log |det K|, with K[i, j] = N - hamming(c_i, c_j) = number of gates on which images i and j agree.
+def _is_relu6(func: Callable, args: tuple, kwargs: dict) -> bool:
+    """nn.ReLU6 calls hardtanh, which gates where its least value is 0."""
+    return func in (F.hardtanh, F.hardtanh_) and (args[1] if len(args) > 1 else kwargs.get("min_val", -1.0)) == 0
 
-    Mellor et al., "Neural Architecture Search without Training", ICML 2021. c_i: the signs of the inputs of all N
-    gates for image i. A gate is a unit of any activation in GATES: ReLU, and its smooth kin (GELU, SiLU, Hardswish...),
-    which also let positive inputs through and hold negative ones back.
+
+def watch_gates(
+    net: nn.Module,
+    x: Tensor,
+    before: Callable[[Tensor], None],
+    after: Callable[[Tensor], None] | None = None,
+) -> None:
+    """Runs `net` on `x`, B images, without gradients, and shows the tensors in front of and behind its gates.
+
+    Args:
+        before: called with the input of every gate: B k x ..., images first. Gates that see no images are passed over.
+        after: called with its output; the next gate's input comes after it.
+
+    Raises:
+        ProxyFailure: the network calls no gate, or one whose input does not hold the batch in front.
     """
-    with torch.no_grad(), _GateSigns(len(x)) as signs:
+    with torch.no_grad(), _Watch(len(x), before, after) as watch:
         logits_of(net, x)
-    if not isinstance(signs.kernel, Tensor):
+    if not watch.calls:
         raise ProxyFailure("no gates", "the network calls no ReLU, GELU, SiLU, Hardswish or the like")
-    sign, value = torch.linalg.slogdet(signs.kernel / signs.gates)
-    if not sign > 0 or not value.isfinite():
-        raise ProxyFailure("samples alike", "two images open the same gates everywhere: the kernel is singular")
-    return float(value) + len(x) * float(torch.tensor(float(signs.gates)).double().log())

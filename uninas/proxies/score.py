@@ -5,37 +5,61 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from uninas.errors import ProxyError, nearest
-from uninas.proxies import az_nas, counts, gates, gradients, information, sensitivity, zen
 from uninas.proxies.base import Proxy, Score
 from uninas.proxies.failures import ProxyFailure
+from uninas.proxies.zoo import (
+    az_nas,
+    counts,
+    intrain,
+    jacov,
+    lswag,
+    meco,
+    naswot,
+    near,
+    pruning,
+    swap,
+    vkdnw,
+    zen,
+    zico,
+)
 
 PROXIES: dict[str, Proxy] = {
     proxy.name: proxy
     for proxy in (
-        information.vkdnw,
-        information.vkdnw_published,
-        information.vkdnw_single,
-        information.vkdnw_sampled,
+        vkdnw.vkdnw,
+        vkdnw.vkdnw_published,
+        vkdnw.vkdnw_single,
+        vkdnw.vkdnw_sampled,
         counts.params,
         counts.macs,
         counts.trainable_layers,
-        gates.naswot,
-        gradients.jacov,
-        gradients.zico,
+        naswot.naswot,
+        jacov.jacov,
+        zico.zico,
         az_nas.expressivity,
         az_nas.progressivity,
         az_nas.trainability,
         counts.complexity,
-        sensitivity.synflow,
-        sensitivity.snip,
-        sensitivity.grasp,
-        sensitivity.gradnorm,
+        pruning.synflow,
+        pruning.snip,
+        pruning.grasp,
+        pruning.gradnorm,
         zen.zen,
+        near.near,
+        swap.swap,
+        swap.swap_regularised,
+        meco.meco,
+        meco.meco_opt,
+        intrain.intrain,
+        lswag.lswag_gradients,
+        lswag.lswag,
     )
 }
 
@@ -87,10 +111,8 @@ def score(
     if x is None:
         x = noise(net, batch, size if size is not None else input_size(net), seed)
     options = {name: value for name, value in (("labels", labels), ("blocks", blocks)) if value is not None}
-    found: dict[str, Score] = {}
-    for proxy in chosen:
-        _score(proxy, net, x, seed, options, found)
-    return {proxy.name: found[proxy.name] for proxy in chosen}
+    done: dict[str, _Measured] = {}
+    return {proxy.name: _score(proxy, net, x, seed, options, done) for proxy in chosen}
 
 
 def noise(net: nn.Module, batch: int, size: int | tuple[int, int], seed: int) -> Tensor:
@@ -106,22 +128,34 @@ def input_size(net: nn.Module) -> int | tuple[int, int]:
     return getattr(getattr(net, "patch_embed", None), "img_size", None) or 64
 
 
-def _score(proxy: Proxy, net: nn.Module, x: Tensor, seed: int, options: dict, found: dict[str, Score]) -> Score:
-    if proxy.name in found:
-        return found[proxy.name]
-    if proxy.of is not None:
-        base = _score(proxy.of, net, x, seed, options, found)
-        result = base if base.value is None else Score(proxy.function(net, base.value), None, base.seconds)
-    else:
+@dataclass(frozen=True)
+class _Measured:
+    """What one run of a network gave: a result, or a failure."""
+
+    result: Any
+    failure: str | None
+    seconds: float
+
+
+def _score(proxy: Proxy, net: nn.Module, x: Tensor, seed: int, options: dict, done: dict[str, _Measured]) -> Score:
+    base = proxy
+    while base.of is not None:
+        base = base.of
+    if base.name not in done:
         start = time.perf_counter()
-        value, failure = None, None
+        result, failure = None, None
         try:
-            value = proxy(net, x, _generator(seed, proxy.name), **options)
+            result = base.measure(net, x, _generator(seed, base.name), **options)
         except ProxyFailure as error:
             failure = str(error)
-        result = Score(value, failure, time.perf_counter() - start)
-    found[proxy.name] = result
-    return result
+        done[base.name] = _Measured(result, failure, time.perf_counter() - start)
+    measured = done[base.name]
+    if measured.failure is not None:
+        return Score(None, measured.failure, measured.seconds)
+    try:
+        return Score(proxy.value(net, measured.result), None, measured.seconds)
+    except ProxyFailure as error:
+        return Score(None, str(error), measured.seconds)
 
 
 def _generator(seed: int, purpose: str) -> torch.Generator:

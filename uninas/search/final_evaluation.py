@@ -62,7 +62,7 @@ class FinalEvaluation:
             start=self._found(start, FRESH),
             gain=gain,
             gain_se=gain_se,
-            members=[self._member(metric, best, start) for metric in self._objective.metrics],
+            members=[self._member(metric, best, start) for metric in dict.fromkeys(self._objective.metrics)],
             leaders=[self._found(candidate, LEADERS) for candidate in ranked],
             tidied=[Tidied(where=r.where, what=r.what, params=r.params, macs=r.macs) for r in removals],
             evaluated=self.evaluated,

@@ -1,6 +1,7 @@
 """What a search maximises: a function of the table of all evaluated networks.
 
     Objective.parse("vkdnw_agg")              a log-rank aggregate: its values change as the table grows
+    Objective.parse("logrank(params, residual(naswot))")  one that counts size once, and the rest given size
     Objective.parse("naswot")                 one proxy
     Objective.parse("-params")                one that is minimised
     parse_objectives("vkdnw_agg,-params,-latency")  several, for the front of what nothing beats in all
@@ -11,6 +12,7 @@ What is stored of a network is what was measured; ranks follow from the table an
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +20,8 @@ import numpy as np
 from .. import proxies
 from ..errors import ProxyError, UninasError
 from ..units import format_shape, parse_shape
-from .table import COST_METRICS, LATENCY, SEARCH, Table, latency_metric
+from .given_size import GivenSize, directed
+from .table import COST_METRICS, LATENCY, SEARCH, Ranks, Table, latency_metric
 
 DEFAULT_LATENCY = "1x224"
 
@@ -33,12 +36,14 @@ class Objective:
         signs: -1 for a metric of which less is better.
         ranked: whether the value is the sum over the metrics of log(rank / n), rank n for the best of n networks (Lee
             and Ham, "AZ-NAS", CVPR 2024), or the one metric itself.
+        given_size: for each metric of such a sum, whether it is ranked by what remains given the size of the networks.
     """
 
     name: str
     metrics: tuple[str, ...]
     signs: tuple[int, ...]
     ranked: bool
+    given_size: tuple[bool, ...] = ()
 
     @classmethod
     def parse(cls, text: str, latency: str = DEFAULT_LATENCY) -> Objective:
@@ -61,13 +66,16 @@ class Objective:
         ranked = plain in proxies.AGGREGATES or plain.startswith("logrank")
         if minimised and ranked:
             raise ProxyError(f"{text!r}: an aggregate of ranks is not minimised; write its name without the minus")
-        signs = tuple(-1 if minimised or not proxies.get(name).higher_is_better else 1 for name in found.proxies)
-        return cls(text, found.proxies, signs, ranked)
+        terms = found.terms
+        signs = tuple(-1 if minimised or not proxies.get(term.proxy).higher_is_better else 1 for term in terms)
+        metrics, given_size = tuple(term.proxy for term in terms), tuple(term.given_size for term in terms)
+        return cls(text, metrics, signs, ranked, given_size)
 
     @property
     def measured(self) -> tuple[str, ...]:
         """The metrics that proxies have to measure; costs are counted and latencies are measured apart."""
-        return tuple(name for name in self.metrics if name not in COST_METRICS and not name.startswith(LATENCY))
+        measured = [name for name in self.metrics if name not in COST_METRICS and not name.startswith(LATENCY)]
+        return tuple(dict.fromkeys(measured))
 
     @property
     def latencies(self) -> tuple[str, ...]:
@@ -80,15 +88,19 @@ class Objective:
             values = self.signs[0] * self._ranked_values(table, self.metrics[0])
         else:
             values = np.zeros(table.count)
-            for metric, sign in zip(self.metrics, self.signs):
-                ranks = table.ranks(metric)
+            for ranks, sign in self._ranks(table):
                 if not ranks.count:
                     return np.full(table.count, -math.inf)
                 found = np.full(table.count, np.nan)
                 known = ranks.ranks()[: table.count]
-                found[: len(known)] = known if sign > 0 else ranks.count + 1 - known
-                values += np.log(found / ranks.count)
+                found[: len(known)] = directed(known, sign, ranks.count)
+                values += np.log(found)
         return np.where(np.isnan(values), -math.inf, values)
+
+    def _ranks(self, table: Table) -> Iterator[tuple[Ranks, int]]:
+        """For each metric of a sum of log ranks, the ranks that count, and their sign."""
+        for metric, sign, given_size in zip(self.metrics, self.signs, self.given_size):
+            yield (GivenSize.of(table, metric, sign).ranks, 1) if given_size else (table.ranks(metric), sign)
 
     def _ranked_values(self, table: Table, metric: str) -> np.ndarray:
         values = np.full(table.count, np.nan)
@@ -103,14 +115,8 @@ class Objective:
         if not self.ranked:
             return float(self.signs[0] * table.ranks(self.metrics[0]).values[row])
         return sum(
-            math.log(self._directed(float(table.ranks(metric).ranks([row])[0]), sign, table.ranks(metric).count))
-            for metric, sign in zip(self.metrics, self.signs)
+            math.log(float(directed(ranks.ranks([row]), sign, ranks.count)[0])) for ranks, sign in self._ranks(table)
         )
-
-    @staticmethod
-    def _directed(rank: float, sign: int, count: int) -> float:
-        """The share of networks that a rank is above, itself counted."""
-        return (rank if sign > 0 else count + 1 - rank) / count
 
     def by_repeat(self, table: Table, row: int, phase: str = SEARCH) -> np.ndarray:
         """The value on each repeat of a phase alone, against the means of the phase "search"; NaN where one is missing.
@@ -121,19 +127,29 @@ class Objective:
         columns = [table.values(row, metric, phase) for metric in self.metrics]
         repeats = max((len(column) for column in columns), default=0)
         total = np.zeros(repeats)
-        for metric, sign, column in zip(self.metrics, self.signs, columns):
+        given_size = self.given_size or (False,) * len(self.metrics)
+        for metric, sign, given, column in zip(self.metrics, self.signs, given_size, columns):
             fixed = metric in COST_METRICS or metric.startswith(LATENCY)
             padded = np.full(repeats, column[0] if fixed and len(column) else np.nan)
             padded[: len(column)] = column
-            total += [self._contribution(table, metric, sign, value) for value in padded]
+            total += [self._contribution(table, metric, sign, given, value, row) for value in padded]
         return total
 
-    def _contribution(self, table: Table, metric: str, sign: int, value: float) -> float:
+    def _contribution(self, table: Table, metric: str, sign: int, given_size: bool, value: float, row: int) -> float:
+        """What one value of a metric adds to the objective of a candidate."""
         if not self.ranked or math.isnan(value):
             return sign * value
-        ranks = table.ranks(metric)
-        rank = min(max(ranks.rank_of(value), 0.5), ranks.count + 0.5)
-        return math.log(max(self._directed(rank, sign, ranks.count), 0.5 / ranks.count))
+        log_rank = _log_share(table.ranks(metric), table.ranks(metric).rank_of(value), sign)
+        if not given_size:
+            return log_rank
+        found = GivenSize.of(table, metric, sign)
+        return _log_share(found.ranks, found.rank_of(log_rank, table.cost(row)), 1)
+
+
+def _log_share(ranks: Ranks, rank: float, sign: int) -> float:
+    """log(rank / n) of a value that need not be in the column: half a rank at least."""
+    within = np.array([min(max(rank, 0.5), ranks.count + 0.5)])
+    return math.log(max(float(directed(within, sign, ranks.count)[0]), 0.5 / max(ranks.count, 1)))
 
 
 def _latency_metric(text: str, default: str) -> str:

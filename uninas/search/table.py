@@ -6,12 +6,14 @@ comparison with the whole column, asking for ranks costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .measurement import State
 
+T = TypeVar("T")
 SEARCH, LEADERS, FRESH, LATENCY = "search", "leaders", "fresh", "latency"
 """Phases: what the search decides by; the competition of the best; the last word, on seeds that no decision has seen;
 and seconds a forward pass, which have no seed."""
@@ -138,6 +140,8 @@ class Table:
         self._ranks: dict[str, Ranks] = {}
         self._costs = {name: np.zeros(0, dtype=np.int64) for name in ("params", "macs")}
         self._out = np.zeros(0, dtype=bool)
+        self._cache: dict[Hashable, tuple[int, Any]] = {}
+        self._version = 0  # counts whatever may have changed a rank
         self.count = 0
         """Candidates."""
 
@@ -146,6 +150,8 @@ class Table:
         self._reserve(row + 1)
         self._costs["params"][row], self._costs["macs"][row] = params, macs
         self.count = max(self.count, row + 1)
+        if not self.metrics:  # nothing has to be measured before it is ranked
+            self._rank(row)
 
     def _reserve(self, rows: int) -> None:
         if rows > len(self._out):
@@ -175,6 +181,7 @@ class Table:
         for row, metric, phase, repeat, value, _ in measurements:
             self.record(row, metric, phase, repeat, value)
         complete = self._complete()
+        self._version += 1
         for name in self._names():
             values = self.column_of(name)
             self._ranks.setdefault(name, Ranks()).fill(np.where(complete, values, np.nan))
@@ -194,6 +201,7 @@ class Table:
 
     def _rank(self, row: int) -> None:
         complete = self.is_complete(row)
+        self._version += 1
         for name in self._names():
             self.ranks(name).put(row, self.mean(row, name) if complete else None)
 
@@ -202,6 +210,12 @@ class Table:
         if metric not in self._ranks:
             self._ranks[metric] = Ranks()
         return self._ranks[metric]
+
+    def cached(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` makes of the ranks; made anew when they have changed."""
+        if key not in self._cache or self._cache[key][0] != self._version:
+            self._cache[key] = (self._version, make())
+        return self._cache[key][1]
 
     def mean(self, row: int, metric: str, phase: str = SEARCH) -> float | None:
         """Mean over the repeats of a phase, or the cost; None where there is none or one repeat has no value."""

@@ -60,7 +60,7 @@ def _join_equal(concat: fx.Node) -> fx.Node | None:
         return None
     if isinstance(op, Conv) and op.groups == 1 and len({node.args[0] for node in branches}) == 1:
         return None  # one dense convolution does better, see _share
-    helper = op.joint()
+    helper = op.batched()
     if op.channelwise:
         joined = _concat(concat, [node.args[0] for node in branches])
         with concat.graph.inserting_before(concat):
@@ -119,7 +119,7 @@ def _share_one(graph: fx.Graph) -> bool:
 def _share(producer: fx.Node, convs: list[fx.Node]) -> None:
     position = {node: i for i, node in enumerate(producer.graph.nodes)}
     convs = sorted(convs, key=position.__getitem__)
-    # The joint call stands where the first convolution stood, so the other members' modules are referred to up there.
+    # The batched call stands where the first convolution stood, so the other members' modules are referred to up there.
     first = convs[0]
     members = []
     for conv in convs:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from uninas.ops.norm import RMSNorm2d
 from uninas.proxies.base import Cost, gradients_of, loss_of, proxy, weights_of
 from uninas.proxies.failures import logits_of
-from uninas.proxies.state import replaced_forwards
+from uninas.proxies.state import copied, replaced_forwards
 
-NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, RMSNorm2d)
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 @proxy(needs={"images", "labels", "gradients"}, cost=Cost.BACKWARD, statistics="batch")
@@ -48,20 +47,26 @@ def grasp(net: nn.Module, x: Tensor, generator: torch.Generator, labels: Tensor 
     return -sum(float((w.detach() * h).sum(dtype=torch.float64)) for w, h in zip(weights, curvatures, strict=True))
 
 
-@proxy(needs={"gradients"}, cost=Cost.BACKWARD, changes_weights=True)
+@proxy(needs={"gradients"}, cost=Cost.BACKWARD)
 def synflow(net: nn.Module, x: Tensor, generator: torch.Generator) -> float:
     """Sum of |w * dR/dw|, R = sum of the outputs for an image of ones with |w| for the weights, in double precision.
 
     Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", NeurIPS 2020.
-    Norms are skipped, as the tables do with batch norm: they would cancel the scale that is measured.
+    Norms are skipped, as the tables do with batch norm: they would cancel the scale that is measured. All this is done
+    to a copy: networks keep things that follow neither a change of precision nor its undoing.
     """
-    net.double()
+    net = copied(net).double()
     with torch.no_grad():
         for p in net.parameters():
             p.abs_()
     weights = weights_of(net)
     ones = torch.ones_like(x[:1], dtype=torch.float64)
-    with replaced_forwards(net, lambda module: (lambda t: t) if isinstance(module, NORMS) else None):
+    with replaced_forwards(net, lambda module: (lambda t: t) if _is_norm(module) else None):
         flow = logits_of(net, ones).sum()
     gradients = gradients_of(flow, weights)
     return sum(float((w.detach() * g).abs().sum()) for w, g in zip(weights, gradients, strict=True))
+
+
+def _is_norm(module: nn.Module) -> bool:
+    """Whether it is a norm of torch's, or says so as our operations' modules do."""
+    return isinstance(module, NORMS) or getattr(module, "is_norm", False) is True

@@ -5,9 +5,10 @@ import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import nn
 
-from uninas.proxies.lean import differentiable_attention, lean
+from uninas.proxies.fisher.fast_backward import fast_backward
+from uninas.proxies.state import differentiable_attention
 
-from .nets import NETS, images, make
+from ..nets import NETS, images, make
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -20,7 +21,7 @@ def test_same_outputs_and_gradients(name):
         return [out, *torch.autograd.grad(out.square().sum(), parameters, allow_unused=True)]
 
     plain = run()
-    with lean(net):
+    with fast_backward(net):
         fast = run()
     for a, b in zip(plain, fast):
         assert (a is None) == (b is None)
@@ -34,7 +35,7 @@ def test_activations_with_kept_slopes(module):
     x = torch.linspace(-4, 4, 50, requires_grad=True)
     expected = module(x.clone())
     (slope,) = torch.autograd.grad(expected.sum(), x)
-    with lean(module):
+    with fast_backward(module):
         out = module(x.clone())
         assert torch.equal(out, expected)
         assert torch.allclose(torch.autograd.grad(out.sum(), x, retain_graph=True)[0], slope, atol=1e-6)
@@ -52,7 +53,7 @@ def test_only_what_is_equal_is_replaced():
         nn.Conv2d(4, 4, 1), Mine(4, 4, 1), nn.Conv2d(4, 4, 1, stride=2), nn.Conv2d(4, 4, 1, padding=1),
         nn.Conv2d(4, 4, 1, groups=2), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4, affine=False),
     )  # fmt: skip
-    with lean(convolutions):
+    with fast_backward(convolutions):
         assert ["forward" in m.__dict__ for m in convolutions] == [True] + [False] * 6
 
 

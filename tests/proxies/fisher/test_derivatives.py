@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uninas.ops.norm import LayerNorm2d as OurLayerNorm2d
-from uninas.proxies.derivatives import _forward_mode, derivative
+from uninas.proxies.fisher.derivatives import _forward_mode, derivative
 
-from .nets import LayerNorm2d, RMSNorm2d
+from ..nets import LayerNorm2d, RMSNorm2d
 
 
 class ActivatedNorm(nn.LayerNorm):

@@ -5,12 +5,12 @@ import torch
 from torch import nn
 from torch.autograd.graph import get_gradient_edge
 
-from uninas.proxies.jacobian import ScalarJacobian
-from uninas.proxies.narrows import last_narrow
-from uninas.proxies.taps import survey
-from uninas.proxies.vkdnw import vkdnw
+from uninas.proxies.fisher.dominator import dominator_edge
+from uninas.proxies.fisher.jacobian import ScalarJacobian
+from uninas.proxies.fisher.locate import locate_parameters
+from uninas.proxies.fisher.vkdnw import vkdnw
 
-from .nets import NETS, images, make
+from ..nets import NETS, images, make
 
 
 def node(tensor: torch.Tensor):
@@ -24,17 +24,17 @@ def leaf() -> torch.Tensor:
 def test_the_narrow_is_the_tensor_next_to_the_tap():
     tap = leaf() * 2
     after = tap.sin()
-    found = last_narrow(after.cos().exp(), {node(tap)})
+    found = dominator_edge(after.cos().exp(), {node(tap)})
     assert found is not None and found.node is node(after)
 
 
 def test_a_branch_around_a_tensor_is_no_narrow():
     tap = leaf() * 2
     joined = tap.sin() + tap.cos()
-    found = last_narrow(joined.exp(), {node(tap)})
+    found = dominator_edge(joined.exp(), {node(tap)})
     assert found is not None and found.node is node(joined)
     skipped = joined.exp() + tap
-    found = last_narrow(skipped.sum() * 2, {node(tap)})
+    found = dominator_edge(skipped.sum() * 2, {node(tap)})
     assert found is not None and found.node is node(skipped)
 
 
@@ -42,21 +42,21 @@ def test_parts_of_one_tensor_are_no_narrow():
     tap = leaf() * 2
     first, second, third = tap.unbind()
     together = first * second + third
-    found = last_narrow(together * 2, {node(tap)})
+    found = dominator_edge(together * 2, {node(tap)})
     assert found is not None and found.node is node(together)
 
 
 def test_two_taps_side_by_side():
     one, two = leaf() * 2, leaf() * 3
     joined = one + two
-    found = last_narrow(joined.exp(), {node(one), node(two)})
+    found = dominator_edge(joined.exp(), {node(one), node(two)})
     assert found is not None and found.node is node(joined)
 
 
 def test_none_where_the_output_is_read_or_splits_at_once():
     tap = leaf() * 2
-    assert last_narrow(tap, {node(tap)}) is None
-    assert last_narrow(tap.sin() + tap, {node(tap)}) is None
+    assert dominator_edge(tap, {node(tap)}) is None
+    assert dominator_edge(tap.sin() + tap, {node(tap)}) is None
 
 
 class Doubled(torch.autograd.Function):
@@ -85,15 +85,15 @@ class WithDoubled(nn.Module):
 @pytest.mark.parametrize("wrap", [lambda net: net, WithDoubled], ids=["vmap", "refuses vmap"])
 @pytest.mark.parametrize("name", NETS)
 def test_tails_side_by_side_give_what_single_passes_give(name, wrap, monkeypatch):
-    net, x = wrap(make(name)), images()
+    net, x = wrap(make(name)), images(8)
     together = vkdnw(net, x, num_scalars=4).fisher
-    monkeypatch.setattr("uninas.proxies.jacobian.PIXELS", 0)
+    monkeypatch.setattr("uninas.proxies.fisher.jacobian.PIXELS", 0)
     alone = vkdnw(net, x, num_scalars=4).fisher
     assert (together - alone).norm() <= 1e-6 * alone.norm()
 
 
 def test_classes_that_vmap_refuses_to_take_together_go_back_one_by_one():
-    net, x = WithDoubled(make("convolutional")), images()
+    net, x = WithDoubled(make("convolutional")), images(8)
     alone = vkdnw(net, x, num_scalars=4).fisher
     for chunk in (2, 16):
         together = vkdnw(net, x, num_scalars=4, class_chunk=chunk).fisher
@@ -103,9 +103,9 @@ def test_classes_that_vmap_refuses_to_take_together_go_back_one_by_one():
 def test_a_tail_that_vmap_refuses_goes_back_pass_by_pass():
     found = {}
     for wrap in (nn.Sequential, WithDoubled):
-        net, x = wrap(make("convolutional")).eval().requires_grad_(False), images()
+        net, x = wrap(make("convolutional")).eval().requires_grad_(False), images(8)
         parameters = list(net.parameters())[:4]
-        taps = survey(net, x[:1], parameters, lambda logits: logits).taps
+        taps = locate_parameters(net, x[:1], parameters).taps
         product = ScalarJacobian(net, x, taps, len(parameters))
         assert product._narrow is not None
         rows = product.pull_back(torch.eye(product.logits.shape[1])[:, None].expand(-1, len(x), -1).contiguous())

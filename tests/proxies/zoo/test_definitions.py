@@ -14,11 +14,11 @@ from torch import nn
 import uninas
 from uninas import proxies
 from uninas.proxies import ProxyFailure
-from uninas.proxies.az_nas import _entropy, _spectral_norm
 from uninas.proxies.base import weights_of
 from uninas.proxies.blocks import find_blocks
+from uninas.proxies.zoo.az_nas import _entropy, _spectral_norm
 
-from .nets import CLASSES, images, make
+from ..nets import CLASSES, images, make
 
 
 def value(name: str, net: nn.Module, x: torch.Tensor, **options) -> float:
@@ -257,3 +257,81 @@ def test_marked_blocks_come_first():
     for block in net.blocks:
         block.is_block = True
     assert all(a is b for a, b in itertools.zip_longest(find_blocks(net), net.blocks))
+
+
+def test_expressivity_and_progressivity_take_one_pass():
+    net = Cells(Linear1x1(torch.eye(6)), Linear1x1(0.5 * torch.eye(6)))
+    for block in net.blocks:
+        block.is_block = True
+    passes = []
+    net.stem.register_forward_hook(lambda *_: passes.append(1))
+    found = proxies.score(net, ["expressivity", "progressivity"], images())
+    assert len(passes) == 1
+    for name, score in found.items():
+        assert score.value == value(name, net, images())
+
+
+def test_relu6_is_a_gate():
+    def net(gate: nn.Module) -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(192, 20), gate, nn.Linear(20, CLASSES))
+
+    assert value("naswot", net(nn.ReLU6()), images()) == value("naswot", net(nn.ReLU()), images())
+    with pytest.raises(ProxyFailure, match="no gates"):
+        value("naswot", net(nn.Hardtanh()), images())
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize("norm", [nn.utils.parametrizations.weight_norm, nn.utils.weight_norm])
+def test_computed_weights_have_gradients_too(norm):
+    """They were zero, as the weight that a layer holds is computed anew in every forward pass."""
+    net, x = relu_net(), images()
+    norm(net[2])
+    parameters = [p for p in net.parameters() if p.dim() > 1]
+    assert len(parameters) == 4
+    expected = loss_and_gradients(net, x, LABELS, parameters)
+    found = value("snip", net, x, labels=LABELS)
+    assert found == pytest.approx(
+        sum(float((p.detach() * g).abs().sum()) for p, g in zip(parameters, expected)), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("build", [nn.utils.parametrizations.weight_norm, lambda layer: layer])
+def test_synflow_leaves_what_a_network_keeps_as_it_was(build):
+    class Keeping(nn.Module):
+        """In eval mode keeps what it computes of a parameter, as timm's LeViT does."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bias, self.kept = build(nn.Conv2d(3, CLASSES, 3)), nn.Parameter(torch.ones(1, 1)), {}
+
+        def forward(self, x):
+            self.kept.setdefault("bias", self.bias * 2)
+            return self.conv(x).mean((2, 3)) + self.kept["bias"]
+
+    net, x = Keeping(), images()
+    before = value("gradnorm", net, x, labels=LABELS)
+    assert value("synflow", net, x) > 0
+    assert not net.kept
+    assert value("gradnorm", net, x, labels=LABELS) == before
+    assert net(x).dtype == torch.float32
+
+
+def test_gates_that_see_no_images_do_not_count():
+    class Biased(nn.Module):
+        """A small network makes biases of positions, as in timm's MaxViT."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.head = nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 20)), nn.Linear(20, CLASSES)
+            self.inner = nn.Linear(192, 20)
+
+        def forward(self, x):
+            bias = self.table(torch.arange(8.0).view(4, 2)).mean(0)
+            return self.head(F.relu(self.inner(x.flatten(1)) + bias))
+
+    torch.manual_seed(0)
+    net, x = Biased(), images(7)
+    opened = net.inner(x.flatten(1)) + net.table(torch.arange(8.0).view(4, 2)).mean(0) > 0
+    kernel = [[float((a == b).sum()) for a in opened] for b in opened]
+    assert value("naswot", net, x) == pytest.approx(np.linalg.slogdet(np.array(kernel))[1], rel=1e-9)

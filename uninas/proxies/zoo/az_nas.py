@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uninas.proxies.base import Cost, gradients_of, proxy
+from uninas.proxies.base import Cost, derived, gradients_of, proxy
 from uninas.proxies.blocks import block_features, by_position
 from uninas.proxies.failures import ProxyFailure
 
@@ -21,15 +21,22 @@ Blocks = Sequence[nn.Module] | None
 
 
 @proxy(needs={"noise", "blocks"}, cost=Cost.FORWARD, statistics="batch")
-def expressivity(net: nn.Module, x: Tensor, generator: torch.Generator, blocks: Blocks = None) -> float:
+def block_entropies(net: nn.Module, x: Tensor, generator: torch.Generator, blocks: Blocks = None) -> list[float]:
+    """The entropy of the normalised eigenvalues of each feature's channel covariance: no score, but what two are of."""
+    with torch.no_grad():
+        features = block_features(net, x, blocks)
+    return [_entropy(by_position(feature).double()) for feature in features]
+
+
+@derived(of=block_entropies)
+def expressivity(net: nn.Module, entropies: list[float]) -> float:
     """Sum over features of the entropy of the normalised eigenvalues of their channel covariance."""
-    return sum(_entropies(net, x, blocks))
+    return sum(entropies)
 
 
-@proxy(needs={"noise", "blocks"}, cost=Cost.FORWARD, statistics="batch")
-def progressivity(net: nn.Module, x: Tensor, generator: torch.Generator, blocks: Blocks = None) -> float:
+@derived(of=block_entropies)
+def progressivity(net: nn.Module, entropies: list[float]) -> float:
     """The smallest increase of that entropy from one feature to the next."""
-    entropies = _entropies(net, x, blocks)
     return min(after - before for before, after in pairwise(entropies))
 
 
@@ -39,7 +46,7 @@ def trainability(net: nn.Module, x: Tensor, generator: torch.Generator, blocks: 
 
     s is the spectral norm of the block's Jacobian, estimated from a random cotangent of +-1.
     """
-    features = block_features(net, x, blocks)
+    features = block_features(net, x.clone().requires_grad_(), blocks)  # the image may be the first feature
     scores = []
     for before, after in pairwise(features):
         signs = torch.randint(2, after.shape, generator=generator, device=generator.device)
@@ -52,12 +59,6 @@ def trainability(net: nn.Module, x: Tensor, generator: torch.Generator, blocks: 
         s = _spectral_norm(g_in, g_out)
         scores.append(2 - s - 1 / (s + 1e-6))
     return sum(scores) / len(scores)
-
-
-def _entropies(net: nn.Module, x: Tensor, blocks: Blocks) -> list[float]:
-    with torch.no_grad():
-        features = block_features(net, x, blocks)
-    return [_entropy(by_position(feature).double()) for feature in features]
 
 
 def _entropy(feature_NC: Tensor) -> float:

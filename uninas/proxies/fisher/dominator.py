@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
 
-def last_narrow(output: Tensor, taps: Set[Node]) -> GradientEdge | None:
+def dominator_edge(output: Tensor, taps: Set[Node]) -> GradientEdge | None:
     """The narrow that is farthest from `output` with no tap between, or at it; None where there is none.
 
     Args:

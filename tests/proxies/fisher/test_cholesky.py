@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from uninas.proxies.cholesky import CovarianceFactor
+from uninas.proxies.fisher.cholesky import CovarianceFactor
 
 
 def dense(factor: CovarianceFactor, classes: int) -> torch.Tensor:

@@ -6,6 +6,9 @@ CVPR 2025. For logits z in R^C and P selected scalars theta of the weights:
     p = 0.95 softmax(z) + 0.05 / C            Sigma = diag(p) - p p^T = L L^T
     J = d z / d theta (C x P, per sample)     F = mean over samples of J^T Sigma J
     q = deciles 0.1 ... 0.9 of F's eigenvalues,  t = q / sum(q),  VKDNW = - sum t log t
+
+F of B samples has rank B (C - 1) at most. Where that is less than the deciles need, there is no score: the lowest of
+them would be rounding noise. A network can have a lower rank of its own; those eigenvalues, and their deciles, are 0.
 """
 
 from __future__ import annotations
@@ -16,12 +19,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from uninas.proxies.estimate import fisher_matrices
 from uninas.proxies.failures import ProxyFailure
-from uninas.proxies.fisher import Form
-from uninas.proxies.lean import differentiable_attention, lean
-from uninas.proxies.state import borrowed
-from uninas.proxies.taps import is_compiled
+from uninas.proxies.fisher.directions import Form
+from uninas.proxies.fisher.information import Quantiles, Selection, expect, fisher_information
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class VKDNW:
 
     Attributes:
         score: the entropy; at most ln 9 for 9 quantiles.
-        eigenvalues: P, float64, of the Fisher matrix, ascending, negative rounding errors set to 0.
+        eigenvalues: P, float64, of the Fisher matrix, ascending, those that are rounding errors set to 0.
         fisher: P x P, float64.
         tensors: number of the network's parameter tensors.
         standard_error: of the score, from the scatter of the probes; 0 if it is exact.
@@ -54,8 +54,8 @@ def vkdnw(
     *,
     fisher: Form = "theory",
     num_scalars: int = 128,
-    quantiles: Literal[9, 11] = 9,
-    selection: Literal["first", "random"] = "first",
+    quantiles: Quantiles = 9,
+    selection: Selection = "first",
     probes: int | None = None,
     generator: torch.Generator | None = None,
     class_chunk: int | None = None,
@@ -78,75 +78,50 @@ def vkdnw(
             it and always are. More take more memory.
         sample_chunk: samples that are worked on at a time; None bounds their pixels. More take more memory.
         jacobian: "taps" is fast, "autograd" is slow and plain.
-        check: the fast way first compares one sample with the plain way, and refuses networks on which it would be
+        check: the fast way first compares two samples with the plain way, and refuses networks on which it would be
             wrong. None checks all but those that `uninas.build` made, whose operations are tested for it.
 
     Raises:
         ProxyFailure: there is no score; its `kind` says why.
         ValueError: an argument outside its choices.
     """
-    _check(fisher in ("theory", "published"), f"fisher must be 'theory' or 'published', not {fisher!r}")
-    _check(jacobian in ("taps", "autograd"), f"jacobian must be 'taps' or 'autograd', not {jacobian!r}")
-    _check(probes is None or probes >= 2, f"probes must be at least 2, not {probes}")
-    for name, chunk in (("class_chunk", class_chunk), ("sample_chunk", sample_chunk)):
-        _check(chunk is None or chunk >= 1, f"{name} must be at least 1, not {chunk}")
-    if x.dim() != 4 or len(x) < 1:
-        raise ProxyFailure("cannot run", f"the input must be B x C x H x W with B >= 1, not {tuple(x.shape)}")
-    generator = generator or torch.Generator().manual_seed(0)
-    parameters = select_parameters(net, num_scalars, selection, generator)
-    check = not is_compiled(net) if check is None else check
-    class_chunk = class_chunk or (16 if x.is_cuda else 1)
-    with borrowed(net), lean(net), differentiable_attention(composite=class_chunk > 1):
-        net.requires_grad_(False)
-        matrices = fisher_matrices(
-            net, x, parameters, fisher, generator, probes=probes, class_chunk=class_chunk,
-            sample_chunk=sample_chunk, taps=jacobian == "taps", check=check,
-        )  # fmt: skip
+    expect(quantiles in (9, 11), f"quantiles must be 9 or 11, not {quantiles!r}")
+    matrices = fisher_information(
+        net, x, fisher=fisher, num_scalars=num_scalars, quantiles=quantiles, selection=selection, probes=probes,
+        generator=generator, class_chunk=class_chunk, sample_chunk=sample_chunk, jacobian=jacobian, check=check,
+    )  # fmt: skip
     information = matrices.mean(0)
     score, eigenvalues = spectral_entropy(information, quantiles)
     error = 0.0 if probes is None else jackknife_error(matrices, quantiles)
     return VKDNW(score, eigenvalues, information, tensors=len(list(net.parameters())), standard_error=error)
 
 
-def select_parameters(
-    net: nn.Module, count: int, selection: Literal["first", "random"], generator: torch.Generator
-) -> list[nn.Parameter]:
-    """At most `count` floating-point parameters of `net`, in the order of `named_parameters()`; shared ones once."""
-    _check(selection in ("first", "random"), f"selection must be 'first' or 'random', not {selection!r}")
-    _check(count >= 1, f"num_scalars must be at least 1, not {count}")
-    parameters = [p for p in net.parameters() if p.is_floating_point() and p.numel()]
-    if not parameters:
-        raise ProxyFailure("no parameters", "the network has no parameters")
-    if selection == "first":
-        return parameters[:count]
-    chosen = torch.randperm(len(parameters), generator=generator)[:count].sort().values
-    return [parameters[i] for i in chosen.tolist()]
-
-
-def spectral_entropy(fisher: Tensor, quantiles: Literal[9, 11] = 9) -> tuple[float, Tensor]:
+def spectral_entropy(fisher: Tensor, quantiles: Quantiles = 9) -> tuple[float, Tensor]:
     """VKDNW and the ascending eigenvalues of a P x P Fisher matrix.
 
     Args:
-        fisher: P x P, symmetric, float64.
+        fisher: P x P, symmetric, float64. Its eigenvalues below P eps times the greatest are rounding, and zero.
         quantiles: 9 deciles (linearly interpolated), or 11 with the minimum and the maximum.
 
     Raises:
         ProxyFailure: the matrix is not finite, or the quantiles of its spectrum are all zero.
     """
-    _check(quantiles in (9, 11), f"quantiles must be 9 or 11, not {quantiles!r}")
+    expect(quantiles in (9, 11), f"quantiles must be 9 or 11, not {quantiles!r}")
     if not fisher.isfinite().all():
         raise ProxyFailure("not finite", "the Fisher matrix is not finite: gradients overflow at these weights")
-    eigenvalues = torch.linalg.eigvalsh(fisher).clamp_min(0)
+    eigenvalues = torch.linalg.eigvalsh(fisher)
+    rounding = len(fisher) * torch.finfo(fisher.dtype).eps * eigenvalues[-1]
+    eigenvalues = torch.where(eigenvalues > rounding, eigenvalues, 0)
     levels = torch.linspace(0, 1, 11, dtype=fisher.dtype, device=fisher.device)
     values = torch.quantile(eigenvalues, levels if quantiles == 11 else levels[1:-1])
     total = values.sum()
     if not total > 0:
         raise ProxyFailure("zero fisher", "the spectrum of the Fisher matrix is zero: the outputs ignore the weights")
     shares = values / total
-    return float(-torch.xlogy(shares, shares).sum()), eigenvalues
+    return float(torch.special.entr(shares).sum()), eigenvalues
 
 
-def jackknife_error(matrices: Tensor, quantiles: Literal[9, 11] = 9) -> float:
+def jackknife_error(matrices: Tensor, quantiles: Quantiles = 9) -> float:
     """Standard error of the score of the mean of G independent estimates (G x P x P), leaving out one at a time."""
     count = len(matrices)
     if count == 1:
@@ -156,8 +131,3 @@ def jackknife_error(matrices: Tensor, quantiles: Literal[9, 11] = 9) -> float:
         [spectral_entropy((total - m) / (count - 1), quantiles)[0] for m in matrices], dtype=torch.float64
     )
     return float(((count - 1) * scores.var(correction=0)).sqrt())
-
-
-def _check(valid: bool, message: str) -> None:
-    if not valid:
-        raise ValueError(message)

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
-from uninas.proxies.derivatives import Derivative, derivative
 from uninas.proxies.failures import ProxyFailure, logits_of
-from uninas.proxies.narrows import last_narrow
-from uninas.proxies.taps import Taps, first_elements
+from uninas.proxies.fisher.derivatives import Derivative, derivative
+from uninas.proxies.fisher.dominator import dominator_edge
+from uninas.proxies.fisher.locate import Taps, first_elements
 
 PIXELS = 2**20
 """Of the images whose gradients go back side by side behind the last tap: 256 of 64 x 64."""
@@ -35,7 +35,7 @@ class ScalarJacobian:
     Args:
         net: a classifier in eval mode, its parameters frozen.
         x: B x C_in x H x W.
-        taps: where the scalars act, from `taps.survey`.
+        taps: where the scalars act, from `locate.locate_parameters`.
         scalars: P.
 
     Attributes:
@@ -63,31 +63,31 @@ class ScalarJacobian:
                 handle.remove()
         self.logits = self._output.detach()
         self.chunk = max(1, PIXELS // (self.batch * x.shape[2] * x.shape[3]))
-        self._abreast = True
-        self._narrow = last_narrow(self._output, self._tapped) if self._roots else None
+        self._vectorized = True
+        self._narrow = dominator_edge(self._output, self._tapped) if self._roots else None
 
-    def pull_back(self, cotangents: Tensor, *, abreast: bool = False) -> Tensor:
+    def pull_back(self, cotangents: Tensor, *, vectorized: bool = False) -> Tensor:
         """Products of cotangents with the Jacobian.
 
         Args:
             cotangents: K x B x C.
-            abreast: all K go back together all the way, not only behind the last tap. On a CPU that takes more memory
-                and gains no time.
+            vectorized: all K go back together all the way, not only behind the last tap. On a CPU that takes more
+                memory and gains no time.
 
         Returns:
             K x B x P: sum over c of cotangents[k, n, c] * d z[n, c] / d theta_p.
         """
         if not self._roots:
             return cotangents.new_zeros(len(cotangents), self.batch, self.scalars)
-        if abreast and self._abreast:
+        if vectorized and self._vectorized:
             try:
-                return self._all_abreast(cotangents)
+                return self._all_vectorized(cotangents)
             except RuntimeError:  # a layer whose backward pass vmap does not know; an error of its own will come again
-                self._abreast = False
+                self._vectorized = False
         end, gradients = self._through_tail(cotangents)
         return torch.stack([self._to_taps(end, gradient) for gradient in gradients])
 
-    def _all_abreast(self, cotangents: Tensor) -> Tensor:
+    def _all_vectorized(self, cotangents: Tensor) -> Tensor:
         self._readings.relayout = False
         try:
             return torch.vmap(partial(self._to_taps, self._output))(cotangents)
@@ -179,6 +179,8 @@ class _Readings:
 class AutogradJacobian:
     """The same products by plain autograd, one sample and one cotangent at a time: slow, and the reference.
 
+    Each sample goes through twice, as in `locate.locate_parameters`.
+
     Args:
         net: a classifier in eval mode, its parameters frozen.
         x: B x C_in x H x W.
@@ -189,25 +191,27 @@ class AutogradJacobian:
         self._net, self._x, self._parameters = net, x, parameters
         self.chunk, self.missed = 1, set[nn.Module]()
         with torch.no_grad():
-            self.logits = torch.cat([logits_of(net, sample[None]) for sample in x])
+            self.logits = torch.cat([logits_of(net, torch.stack([sample, sample]))[:1] for sample in x])
 
-    def pull_back(self, cotangents: Tensor, *, abreast: bool = False) -> Tensor:
+    def pull_back(self, cotangents: Tensor, *, vectorized: bool = False) -> Tensor:
         """K x B x C -> K x B x P, as `ScalarJacobian.pull_back`."""
         for parameter in self._parameters:
             parameter.requires_grad_(True)
         try:
-            rows = [self._sample_rows(sample[None], v) for sample, v in zip(self._x, cotangents.unbind(1), strict=True)]
+            rows = [self._sample_rows(sample, v) for sample, v in zip(self._x, cotangents.unbind(1), strict=True)]
         finally:
             for parameter in self._parameters:
                 parameter.requires_grad_(False)
         return torch.stack(rows, 1)
 
-    def _sample_rows(self, x: Tensor, cotangents: Tensor) -> Tensor:
-        logits = logits_of(self._net, x)
+    def _sample_rows(self, sample: Tensor, cotangents: Tensor) -> Tensor:
+        logits = logits_of(self._net, torch.stack([sample, sample]))
         if not logits.requires_grad:
-            return x.new_zeros(len(cotangents), len(self._parameters))
+            return sample.new_zeros(len(cotangents), len(self._parameters))
         rows = []
-        for v in cotangents:
-            gradients = torch.autograd.grad(logits, self._parameters, v[None], retain_graph=True, allow_unused=True)
-            rows.append(first_elements(gradients, like=x))
+        for v in cotangents / 2:
+            gradients = torch.autograd.grad(
+                logits, self._parameters, v.expand_as(logits), retain_graph=True, allow_unused=True
+            )
+            rows.append(first_elements(gradients, like=sample))
         return torch.stack(rows)

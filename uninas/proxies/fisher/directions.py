@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from uninas.proxies.cholesky import CovarianceFactor
+from uninas.proxies.fisher.cholesky import CovarianceFactor
 
 Form = Literal["theory", "published"]
 SMOOTHING = 0.05

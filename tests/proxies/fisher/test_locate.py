@@ -12,15 +12,20 @@ from torch import nn
 
 import uninas
 from uninas.genotype import GraphBuilder
-from uninas.proxies import ProxyFailure, estimate
-from uninas.proxies.taps import is_compiled, survey
-from uninas.proxies.vkdnw import vkdnw
+from uninas.proxies import ProxyFailure
+from uninas.proxies.fisher import matrix
+from uninas.proxies.fisher.information import fisher_information
+from uninas.proxies.fisher.locate import is_compiled, locate_parameters
 
 SMALL = {"widths": (16, 16, 32, 32), "depths": (1, 1, 1, 1), "input_size": 32}
 
 
 def image(side: int = 32, batch: int = 2) -> torch.Tensor:
     return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def fisher(net: nn.Module, x: torch.Tensor, **options) -> torch.Tensor:
+    return fisher_information(net, x, **options).mean(0)
 
 
 def small(name: str = "coatnet") -> nn.Module:
@@ -30,13 +35,13 @@ def small(name: str = "coatnet") -> nn.Module:
 def same_with_and_without_check(net: nn.Module, x: torch.Tensor) -> None:
     assert is_compiled(net)
     try:
-        checked = vkdnw(net, x, check=True).fisher
+        checked = fisher(net, x, check=True)
     except ProxyFailure as failure:
         with pytest.raises(ProxyFailure) as unchecked:
-            vkdnw(net, x)
+            fisher(net, x)
         assert unchecked.value.kind == failure.kind
     else:
-        assert torch.equal(vkdnw(net, x).fisher, checked)
+        assert torch.equal(fisher(net, x), checked)
 
 
 @pytest.mark.parametrize("name", uninas.blocks.NETWORKS)
@@ -56,12 +61,12 @@ def test_nor_do_branches_that_run_as_one(seed):
     same_with_and_without_check(uninas.build(wrap(graph, width=3 * WIDTH), num_classes=3), image(8))
 
 
-def test_it_is_not_surveyed(monkeypatch):
+def test_it_is_not_searched(monkeypatch):
     calls = []
-    monkeypatch.setattr(estimate, "survey", lambda *args: calls.append(args) or survey(*args))
-    vkdnw(small(), image())
+    monkeypatch.setattr(matrix, "locate_parameters", lambda *args: calls.append(args) or locate_parameters(*args))
+    fisher(small(), image())
     assert not calls
-    vkdnw(small(), image(), check=True)
+    fisher(small(), image(), check=True)
     assert len(calls) == 1
 
 
@@ -87,7 +92,7 @@ def test_what_someone_changed_is_checked(how):
     net = changed(how)
     assert not is_compiled(net)
     with pytest.raises(ProxyFailure, match="samples see each other"):
-        vkdnw(net, image())
+        fisher(net, image())
 
 
 def test_another_network_is_checked():
@@ -100,10 +105,10 @@ def test_owners_that_are_not_called_are_found_the_other_way(monkeypatch):
     halves = b.ports(b.add("chunk", b.input, parts=2))
     graph = b.build(b.add("concat", *(b.add("gelu", b.add("conv", half)) for half in halves)))
     net = uninas.build(wrap(graph), num_classes=3)
-    expected = vkdnw(net, image(8)).fisher
+    expected = fisher(net, image(8))
     monkeypatch.setattr("uninas.ops.conv._special", lambda convs: False)
-    surveyed = []
-    monkeypatch.setattr(estimate, "survey", lambda *args: surveyed.append(args) or survey(*args))
-    found = vkdnw(net, image(8)).fisher
-    assert surveyed
+    located = []
+    monkeypatch.setattr(matrix, "locate_parameters", lambda *args: located.append(args) or locate_parameters(*args))
+    found = fisher(net, image(8))
+    assert located
     assert (found - expected).norm() <= 1e-5 * expected.norm()

@@ -18,8 +18,7 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_map_only
 
 from uninas.proxies.failures import ProxyFailure
-from uninas.proxies.folding import FoldedConvolution, FoldedNorm, affine
-from uninas.proxies.lean import differentiable_attention
+from uninas.proxies.state import differentiable_attention
 
 _FIRST = slice(0, 1)
 
@@ -44,23 +43,14 @@ def derivative(module: nn.Module, name: str, args: tuple, kwargs: dict, out: Ten
     """
     # Dispatch on the forward that is inherited, not on the class: a subclass that overrides it computes another thing.
     formula = _FORMULAS.get(type(module).forward)
-    if len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and args[0].dim() == out.dim():
+    # A parameter of another name, as of a weight that is normalised, is not the one of the formula.
+    own = name in ("weight", "bias") and len(args) == 1 and not kwargs
+    if own and isinstance(args[0], Tensor) and args[0].dim() == out.dim():
         if formula is not None:
-            return _of_pair(module, name, formula(module, name, args[0].detach(), out), out)
+            return formula(module, name, args[0].detach(), out)
         if isinstance(module, nn.LayerNorm) and (found := _norm_over_channels(module, name, args[0].detach(), out)):
             return found
     return _forward_mode(module, name, args, kwargs)
-
-
-def _of_pair(module: nn.Module, name: str, own: Derivative, out: Tensor) -> Derivative:
-    """The derivative where the module is half of a convolution and a norm that run as one."""
-    forward = module.__dict__.get("forward")
-    if isinstance(forward, FoldedConvolution):
-        return Derivative(own.index, own.values * affine(forward.norm)[0][0].detach())
-    if isinstance(forward, FoldedNorm) and name == "weight":  # its input is its output, which tells what it scaled
-        scaled = out[own.index].detach() - forward.norm.bias[0].detach()
-        return Derivative(own.index, scaled / forward.norm.weight[0].detach())
-    return own
 
 
 def _forward_mode(module: nn.Module, name: str, args: tuple, kwargs: dict) -> Derivative | None:
@@ -68,14 +58,21 @@ def _forward_mode(module: nn.Module, name: str, args: tuple, kwargs: dict) -> De
     tangent = torch.zeros_like(parameter)
     tangent[(0,) * tangent.dim()] = 1
     args, kwargs = tree_map_only(Tensor, Tensor.detach, (args, kwargs))
-    with torch.no_grad(), differentiable_attention(composite=True), forward_ad.dual_level():
-        with warnings.catch_warnings():  # torch's own, when it first loads its forward-mode formulas
-            warnings.simplefilter("ignore", FutureWarning)
-            dual = {name: forward_ad.make_dual(parameter, tangent)}
+
+    def run(value: Tensor) -> Tensor:
         # Tied copies are left alone: each place where a shared parameter is used has its own derivative.
-        out = functional_call(module, dual, args, kwargs, tie_weights=False)
-        values = forward_ad.unpack_dual(out).tangent
-    return None if values is None else _cut(values)
+        return functional_call(module, {name: value}, args, kwargs, tie_weights=False)
+
+    with differentiable_attention(composite=True):
+        try:
+            with torch.no_grad(), forward_ad.dual_level():
+                with warnings.catch_warnings():  # torch's own, when it first loads its forward-mode formulas
+                    warnings.simplefilter("ignore", FutureWarning)
+                    dual = forward_ad.make_dual(parameter, tangent)
+                values = forward_ad.unpack_dual(run(dual)).tangent
+        except NotImplementedError:  # a layer without a formula, such as weight normalisation: by two backward passes
+            values = torch.autograd.functional.jvp(run, parameter, tangent)[1]
+    return _cut(values) if isinstance(values, Tensor) else None  # None where the output does not depend on the tensor
 
 
 def _cut(values: Tensor) -> Derivative | None:

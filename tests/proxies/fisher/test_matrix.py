@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from uninas.proxies.vkdnw import jackknife_error, vkdnw
+from uninas.proxies.fisher.vkdnw import jackknife_error, vkdnw
 
-from .nets import images, make
+from ..nets import images, make
 
 
 def many_classes(classes: int = 60) -> nn.Module:
@@ -21,13 +21,13 @@ def many_classes(classes: int = 60) -> nn.Module:
 @pytest.mark.parametrize("form", ["theory", "published"])
 @pytest.mark.parametrize("chunk", [1, 4, 5])
 def test_working_on_few_samples_at_a_time_gives_the_same(form, chunk):
-    whole, parts = (vkdnw(make("hybrid"), images(), fisher=form, sample_chunk=c) for c in (None, chunk))
+    whole, parts = (vkdnw(make("hybrid"), images(8), fisher=form, sample_chunk=c) for c in (None, chunk))
     assert (whole.fisher - parts.fisher).norm() <= 1e-5 * whole.fisher.norm()
 
 
 @pytest.mark.parametrize("form", ["theory", "published"])
 def test_probes_are_unbiased(form):
-    x = images()
+    x = images(8)
     exact = vkdnw(many_classes(), x, fisher=form)
     draws = [
         vkdnw(many_classes(), x, fisher=form, probes=20, generator=torch.Generator().manual_seed(s)).fisher
@@ -49,14 +49,14 @@ def test_sampled_score_is_near_and_knows_its_error():
 
 
 def test_sample_chunks_have_probes_of_their_own():
-    net, x = many_classes(), images()
+    net, x = many_classes(), images(8)
     one = vkdnw(net, x, probes=10)
     two = vkdnw(net, x, probes=10, sample_chunk=2)
     assert (one.fisher - two.fisher).norm() <= 1e-5 * one.fisher.norm()
 
 
 def test_as_many_probes_as_classes_are_exact():
-    exact, sampled = vkdnw(make("hybrid"), images()), vkdnw(make("hybrid"), images(), probes=3)
+    exact, sampled = vkdnw(make("hybrid"), images(8)), vkdnw(make("hybrid"), images(8), probes=3)
     assert torch.equal(exact.fisher, sampled.fisher) and sampled.standard_error == exact.standard_error == 0
 
 

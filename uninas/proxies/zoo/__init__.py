@@ -1,0 +1,1 @@
+"""The proxies, each a definition in a file of its own, on the contract of `proxies.base`."""
