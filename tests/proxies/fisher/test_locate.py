@@ -41,7 +41,8 @@ def same_with_and_without_check(net: nn.Module, x: torch.Tensor) -> None:
             fisher(net, x)
         assert unchecked.value.kind == failure.kind
     else:
-        assert torch.equal(fisher(net, x), checked)
+        # Not to the bit: what holds no samples is tapped at its owner in one, and further up in the other.
+        assert (fisher(net, x) - checked).norm() <= 1e-5 * checked.norm()
 
 
 @pytest.mark.parametrize("name", uninas.blocks.NETWORKS)

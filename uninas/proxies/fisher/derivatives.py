@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.autograd.forward_ad as forward_ad
@@ -71,8 +71,8 @@ def _forward_mode(module: nn.Module, name: str, args: tuple, kwargs: dict) -> De
                     dual = forward_ad.make_dual(parameter, tangent)
                 values = forward_ad.unpack_dual(run(dual)).tangent
         except NotImplementedError:  # a layer without a formula, such as weight normalisation: by two backward passes
-            values = torch.autograd.functional.jvp(run, parameter, tangent)[1]
-    return _cut(values) if isinstance(values, Tensor) else None  # None where the output does not depend on the tensor
+            values = cast(Tensor, torch.autograd.functional.jvp(run, parameter, tangent)[1])
+    return None if values is None else _cut(values)
 
 
 def _cut(values: Tensor) -> Derivative | None:

@@ -57,7 +57,7 @@ def locate_parameters(net: nn.Module, x: Tensor, parameters: Sequence[nn.Paramet
         with _output_lengths(net) as paired:
             row = _plain_row(net, sample, parameters, cotangent)
         used |= set(row)
-        tappable &= {module for module, lengths in paired.items() if _holds_the_batch(alone[module], lengths)}
+        tappable &= {module for module, lengths in paired.items() if _can_be_tapped(module, alone[module], lengths)}
         rows.append(torch.stack([row.get(p, x.new_zeros(())) for p in range(len(parameters))]))
     return Location(
         _locate(net, {id(parameters[p]): p for p in used}, tappable), torch.stack(rows), cotangent, len(used)
@@ -114,9 +114,14 @@ def _output_lengths(net: nn.Module) -> Iterator[dict[nn.Module, list[int]]]:
             handle.remove()
 
 
-def _holds_the_batch(alone: list[int], paired: list[int]) -> bool:
-    """Whether a module can be tapped: twice the samples are twice the outputs."""
-    return len(alone) == len(paired) and all(n > 0 and m == 2 * n for n, m in zip(alone, paired))
+def _can_be_tapped(module: nn.Module, alone: list[int], paired: list[int]) -> bool:
+    """Whether twice the samples are twice the outputs, or, in our operations, one output serves all samples.
+
+    What others do with a single output is not known: XCiT repeats it for each sample.
+    """
+    ours = type(module).__module__.startswith("uninas.ops.")
+    pairs = list(zip(alone, paired))
+    return len(alone) == len(paired) and all(n > 0 and (m == 2 * n or (ours and m == n == 1)) for n, m in pairs)
 
 
 def is_compiled(net: nn.Module) -> bool:

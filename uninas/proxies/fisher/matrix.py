@@ -90,8 +90,7 @@ def fisher_matrices(
             if start == 0:
                 _check_rank(len(x), directions, min(used, least_rank))
                 if found is not None:
-                    cotangents = found.cotangent.expand(1, *product.logits.shape)
-                    _check_rows(product.pull_back(cotangents)[0, checked], found.rows)
+                    _check_rows(product, checked, found)
             blocks = torch.arange(len(directions)).split(class_chunk if vectorized else product.chunk)
             chunks = (torch.stack([directions[k] for k in block.tolist()]) for block in blocks)
             rows = torch.cat([product.pull_back(cotangents, vectorized=vectorized) for cotangents in chunks])
@@ -115,14 +114,23 @@ def _check_rank(samples: int, directions: Directions, least: int) -> None:
         raise ProxyFailure("rank deficient", message)
 
 
-def _check_rows(rows: Tensor, references: Tensor) -> None:
-    """Compares derivatives one by one: a wrong one among many would not show in the norm of a row."""
-    scales = references.norm(dim=1, keepdim=True)
-    allowed = TOLERANCE * references.abs() + NEGLIGIBLE * scales
-    if ((rows - references).abs() > allowed).any():
-        off = float(((rows - references).norm(dim=1) / scales[:, 0].clamp_min(1e-30)).max())
+def _check_rows(product: ScalarJacobian | AutogradJacobian, checked: list[int], found: Location) -> None:
+    """Compares the derivatives of S samples, one by one: a wrong one among many would not show in the norm of a row.
+
+    Each sample goes back alone. What the others then say is compared too: nothing, unless samples see each other.
+    """
+    count, order = len(checked), torch.arange(len(checked))
+    cotangents = product.logits.new_zeros(count, *product.logits.shape)
+    cotangents[order, checked] = found.cotangent
+    rows_SBP = product.pull_back(cotangents)
+    expected_SBP = torch.zeros_like(rows_SBP)
+    expected_SBP[order, checked] = found.rows
+    scales = found.rows.norm(dim=1)[:, None, None]
+    off = (rows_SBP - expected_SBP).abs()
+    if (off > TOLERANCE * expected_SBP.abs() + NEGLIGIBLE * scales).any():
         message = (
-            f"the derivatives of a sample are off, by {off:.2g} of their norm: samples see each other, or a weight is "
-            "used outside of the module that owns it; jacobian='autograd' goes sample by sample"
+            f"a derivative is off by {float(off.max()):.2g}, where those of a sample have a norm of "
+            f"{float(scales.max()):.2g}: samples see each other, or a weight is used outside of the module that owns "
+            "it; jacobian='autograd' goes sample by sample"
         )
         raise ProxyFailure("samples mixed", message)
