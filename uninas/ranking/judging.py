@@ -79,10 +79,14 @@ class Judge:
                 draws = self._draws(column, column.labels, rows)
             except RankingError as error:
                 yield from (Result(name, column.name, len(rows), failure=str(error)) for name in scores)
+                done += len(scores)
+                on_progress(done, total)
                 continue
-            found = {
-                name: _judged(draws, [[run[i] for i in rows.tolist()] for run in runs]) for name, runs in scores.items()
-            }
+            found: dict[str, Judged | str] = {}
+            for name, runs in scores.items():
+                found[name] = _judged(draws, [[run[i] for i in rows.tolist()] for run in runs])
+                done += 1
+                on_progress(done, total)
             for name, judged in found.items():
                 others = {reference: found[reference] for reference in references if reference != name}
                 yield _result(name, column.name, draws, judged, others)
