@@ -1,6 +1,7 @@
 # make search   installs the core into .venv and runs a real search on the CPU (minutes); writes a report to look at
 # make demo     installs all of it and goes the whole way: search, training, mmdet, mmseg (about ten minutes)
-# make test     installs everything into .venv; lint, types, the whole test suite
+# make test     installs everything into .venv; lint, types, tests
+# make test-all the same, and the tests that take long: real trainings, matrices over many networks
 # make wheel    builds an sdist, from it a wheel, and uses that outside of the checkout
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 ARGS ?=
 
-.PHONY: search demo test wheel lint
+.PHONY: search demo test test-all wheel lint
 
 search: .venv/core
 	$(BIN)/uninas search --max-params 30M $(ARGS)
@@ -18,7 +19,10 @@ demo: .venv/all
 	$(BIN)/python tools/demo.py $(ARGS)
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow" $(ARGS)
+
+test-all: test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m slow $(ARGS)
 
 wheel: .venv/all
 	OMP_NUM_THREADS=1 .ci/wheel
