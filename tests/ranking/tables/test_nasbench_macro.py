@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from uninas.proxies.blocks import find_blocks
-from uninas.proxies.counts import multiply_adds
+from uninas.proxies.zoo.counts import multiply_adds
 from uninas.ranking import RankingError
 from uninas.ranking.tables import locate
 from uninas.ranking.tables.nasbench_macro import BENCHMARK, module, read
