@@ -130,7 +130,7 @@ def _check_rows(product: ScalarJacobian | AutogradJacobian, checked: list[int], 
     if (off > TOLERANCE * expected_SBP.abs() + NEGLIGIBLE * scales).any():
         message = (
             f"a derivative is off by {float(off.max()):.2g}, where those of a sample have a norm of "
-            f"{float(scales.max()):.2g}: samples see each other, or a weight is used outside of the module that owns "
-            "it; jacobian='autograd' goes sample by sample"
+            f"{float(scales.max()):.2g}: samples see each other, a weight is used outside of the module that owns it, "
+            "or the network amplifies rounding (try it in double); jacobian='autograd' goes sample by sample"
         )
         raise ProxyFailure("samples mixed", message)
