@@ -39,6 +39,7 @@ def test_json(table):
     data = json.loads(result.stdout)
     assert [r["column"] for r in data["results"]] == ["c100"] * 4
     assert [r["proxy"] for r in data["results"]] == ["params", "logrank(params, naswot)", "macs", "depth"]
+    assert "judging: 0/4" in result.stderr and "judging: 4/4" in result.stderr
     assert data["references"] == ["params"]
     assert [list(result["leads"]) for result in data["results"]] == [[], ["params"], ["params"], ["params"]]
     assert set(data["results"][1]["leads"]["params"]) == set(data["results"][1]["metrics"])
