@@ -139,7 +139,7 @@ def test_torchrun_trains_with_scaled_rates(genotype, folders, tmp_path):
 def test_classification_feeds_detection_and_segmentation(genotype, folders, coco, ade, tmp_path):
     classes = configured("tiny_imagenet", genotype, folders, tmp_path / "c", "schedule.epochs=2", "amp=bf16")
     first = train_config(classes)
-    assert first.best is not None and set(first.metrics) == {"top1", "top5"}
+    assert first.best is not None and set(first.metrics) == {"top1", "top5", "cross_entropy"}
     weights = torch.load(first.checkpoint, weights_only=True)["state_dict"]
 
     small = ["schedule.epochs=2", "val_every=2", "model.head_width=16", "optimizer.accumulate=2"]

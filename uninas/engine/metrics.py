@@ -17,8 +17,8 @@ from torch import Tensor
 
 @METRICS.register_module()
 class TopAccuracy(BaseMetric):
-    """Top-k accuracies in percent, as `top1`, `top5`, of samples {"logits": classes, "label": class}; with `loss`, the
-    mean cross-entropy of those whose logits are finite, in nats.
+    """Of samples {"logits": classes, "label": class}: top-k accuracies in percent, as `top1`, `top5`, and the mean
+    `cross_entropy` in nats of those whose logits are finite.
 
     A network that has diverged scores nothing: logits that are not finite are wrong (the log says how many), and a
     class that shares its logit with others ranks behind them.
@@ -55,4 +55,4 @@ class TopAccuracy(BaseMetric):
         hits = torch.tensor([(row or [0.0] * len(self.topk))[: len(self.topk)] for row in results])
         found = {f"top{k}": float(mean) for k, mean in zip(self.topk, hits.mean(0))}
         losses = [row[-1] for row in results if row is not None]
-        return {**found, "loss": float(np.mean(losses))} if losses else found
+        return {**found, "cross_entropy": float(np.mean(losses))} if losses else found

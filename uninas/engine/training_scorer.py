@@ -39,7 +39,7 @@ class TrainingScorer:
         return self.seed + repeat
 
     def measure(self, genotype: Genotype, phase: str, repeat: int, metrics: Sequence[str]) -> list[Measurement]:
-        """One measurement for each metric, such as top1 (percent) or loss (nats), by one training.
+        """One measurement for each metric, such as top1 (percent) or cross_entropy (nats), by one training.
 
         Raises:
             EngineError: the training diverged, or the protocol has no such metric.

@@ -24,7 +24,7 @@ from .config import TabulateConfig
 from .draw import Drawn, bands, draw
 from .table import Row, TableFolder
 
-METRICS = ("top1", "loss")
+METRICS = ("top1", "cross_entropy")
 KEPT = 25
 """Networks drawn between two writes."""
 PATIENCE = 100
@@ -50,7 +50,7 @@ def tabulate(
 
     Args:
         on_progress: called after every training.
-        scorer: what trains, in place of the protocol; measures `top1` (percent) and `loss` (nats).
+        scorer: what trains, in place of the protocol; measures `top1` (percent) and `cross_entropy` (nats).
 
     Raises:
         StudyError: the folder holds a table already, or one that was made otherwise.
@@ -152,7 +152,7 @@ def _row(drawn: Drawn, seed: int, measured: list[Measurement], plan: Classificat
         task=plan.name,
         seed=seed,
         accuracy=values["top1"],
-        loss=values["loss"],
+        loss=values["cross_entropy"],
         params=found.params,
         macs=found.macs,
         depth=sum(len(stage.blocks) for stage in genotype.stages),
