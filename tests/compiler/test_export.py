@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from graphs import wrap
 
 import uninas
 from uninas import Genotype
+from uninas.blocks.library import attention
 from uninas.compiler import PASSES
-from uninas.genotype import Downsample, Stage, Stem, StemConv
+from uninas.genotype import Downsample, GraphBuilder, Stage, Stem, StemConv
 
 
 def everything() -> Genotype:
@@ -37,5 +39,23 @@ def test_exported_network_runs_at_any_size(name, passes):
     program = torch.export.export(net, (torch.randn(2, 3, 64, 96),), dynamic_shapes=(sizes,))
     exported = program.module()
     for shape in ((2, 3, 64, 96), (1, 3, 96, 64), (3, 3, 65, 97), (1, 3, 128, 72)):
+        x = torch.randn(*shape)
+        torch.testing.assert_close(exported(x), net(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 11), reason="see above: sizes are left open from torch 2.11 on"
+)
+@pytest.mark.parametrize("bias_size", [None, 4])
+def test_attention_of_several_heads_comes_apart_for_exporters(bias_size):
+    """Exporters to ONNX take fused attention apart into products, whose layout is another than the fused one's."""
+    b = GraphBuilder()
+    graph = b.build(attention(b, b.input, heads=2, bias_size=bias_size))
+    net = uninas.build(wrap(graph), 3).eval()
+    sizes = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height", min=2), 3: torch.export.Dim("width", min=2)}
+    program = torch.export.export(net, (torch.randn(2, 3, 4, 6),), dynamic_shapes=(sizes,)).run_decompositions()
+    assert not any("scaled_dot_product" in str(node.target) for node in program.graph.nodes)
+    exported = program.module()
+    for shape in ((2, 3, 4, 6), (1, 3, 7, 5)):
         x = torch.randn(*shape)
         torch.testing.assert_close(exported(x), net(x), rtol=1e-4, atol=1e-5)

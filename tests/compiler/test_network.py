@@ -291,6 +291,22 @@ def test_checkpointing_gives_the_same_gradients(genotype):
     torch.testing.assert_close(saving.eval()(x), plain.eval()(x), rtol=1e-3, atol=1e-3)
 
 
+def test_checkpointing_works_in_a_compiled_network():
+    """The same gradients as without, and a batch counts once in the running statistics."""
+    genotype = wrap(*(block.subblocks[0].graph for block in (uninas.blocks.residual(8), uninas.blocks.transformer(8))))
+    plain, saving = (uninas.build(genotype, 3) for _ in range(2))
+    saving.set_grad_checkpointing()
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    plain(x).square().sum().backward()
+    torch.compile(saving, backend="aot_eager")(x).square().sum().backward()
+    for (name, p), q in zip(plain.named_parameters(), saving.named_parameters()):
+        torch.testing.assert_close(q[1].grad, p.grad, rtol=1e-3, atol=1e-4, msg=name)
+    statistics = [name for name, _ in plain.named_buffers() if "running" in name]
+    assert statistics
+    for name in statistics:
+        torch.testing.assert_close(saving.get_buffer(name), plain.get_buffer(name), msg=name)
+
+
 @pytest.mark.parametrize("count", [-1, 0, 1, 2, 4])
 def test_frozen_stages(genotype, count):
     net = uninas.build(genotype, features_only=True)

@@ -56,6 +56,13 @@ def _drop_path(rate: float) -> nn.Module:
     return DropPath(rate)
 
 
+def _checkpointed(block: nn.Module, x: Tensor) -> Tensor:
+    """The block's output, of which only the input is kept for the backward pass."""
+    # What torch.compile recomputes has no effects: statistics are counted once as it is, and it takes no plain contexts.
+    contexts = {} if torch.compiler.is_compiling() else {"context_fn": partial(_recomputing, block)}
+    return checkpoint(block, x, use_reentrant=False, **contexts)  # type: ignore[return-value]
+
+
 def _recomputing(block: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
     """Contexts of the first and the second computation of a checkpointed block."""
     return nullcontext(), _statistics_kept(block)
@@ -157,8 +164,7 @@ class Network(nn.Module):
         for stage in self.stages:
             for block in stage:  # type: ignore[union-attr]
                 if self.checkpointing and self.training and torch.is_grad_enabled():
-                    contexts = partial(_recomputing, block)
-                    x = checkpoint(block, x, use_reentrant=False, context_fn=contexts)  # type: ignore[assignment]
+                    x = _checkpointed(block, x)
                 else:
                     x = block(x)
             found.append(x)

@@ -27,7 +27,10 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
 
 def join_heads(x: Tensor, like: Tensor) -> Tensor:
     """B x h x N x d -> B x C x H x W of `like`."""
-    return x.transpose(-2, -1).flatten(1, 2).unflatten(2, like.shape[2:])
+    x_BhdN = x.transpose(-2, -1)
+    if torch.compiler.is_compiling():  # an exporter takes fused attention apart, and the layout changes with it
+        x_BhdN = x_BhdN.clone(memory_format=torch.contiguous_format)
+    return x_BhdN.flatten(1, 2).unflatten(2, like.shape[2:])
 
 
 class Affinity(nn.Module):
