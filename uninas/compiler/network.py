@@ -58,7 +58,7 @@ def _drop_path(rate: float) -> nn.Module:
 
 def _checkpointed(block: nn.Module, x: Tensor) -> Tensor:
     """The block's output, of which only the input is kept for the backward pass."""
-    # What torch.compile recomputes has no effects: statistics are counted once as it is, and it takes no plain contexts.
+    # What torch.compile recomputes has no effects, so statistics are counted once; and it takes no such contexts.
     contexts = {} if torch.compiler.is_compiling() else {"context_fn": partial(_recomputing, block)}
     return checkpoint(block, x, use_reentrant=False, **contexts)  # type: ignore[return-value]
 
