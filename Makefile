@@ -40,5 +40,5 @@ lint: .venv/all
 	touch $@
 
 .venv/all: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable ".[mm,bench,report,ray,dev]"
+	$(PIP) --editable ".[mm,bench,report,export,ray,dev]"
 	touch .venv/core $@
