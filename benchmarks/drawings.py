@@ -54,7 +54,7 @@ def ours(name: str, genotype: uninas.Genotype, folder: Path) -> None:
 
 
 def torchviews(name: str, genotype: uninas.Genotype, folder: Path) -> None:
-    from torchview import draw_graph
+    from torchview import draw_graph  # pyright: ignore[reportMissingImports]
 
     network = uninas.build(genotype, num_classes=1000).eval()
     drawn = draw_graph(network, input_size=(1, 3, SIZE, SIZE), device="cpu").visual_graph
@@ -71,7 +71,7 @@ def torchviews(name: str, genotype: uninas.Genotype, folder: Path) -> None:
 
 
 def netrons(name: str, genotype: uninas.Genotype, folder: Path) -> None:
-    import netron
+    import netron  # pyright: ignore[reportMissingImports]
     from selenium.webdriver.support.ui import WebDriverWait
 
     network = uninas.build(genotype, num_classes=1000).eval()
