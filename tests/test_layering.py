@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,9 +35,14 @@ CORE = {"torch", "networkx", "yaml", "numpy", "pydantic", "typer", "rich", "psut
 takes longer to import than torch: functions that need it import it.)"""
 
 OPTIONAL = {
-    *("mmengine", "mmcv", "mmdet", "mmseg", "ray", "matplotlib", "plotly", "onnx", "scipy", "sklearn", "torchvision"),
-    *("jinja2", "fast_sugiyama", "cairosvg"),
+    *("mmengine", "mmcv", "mmdet", "mmseg", "ftfy", "regex", "pycocotools", "omegaconf", "torchvision"),
+    *("ray", "scipy", "sklearn", "matplotlib", "jinja2", "fast_sugiyama", "cairosvg"),
+    *("onnx", "onnxscript", "onnxruntime", "pytest", "hypothesis", "selenium", "build"),
 }
+"""Modules of the extras."""
+OTHERWISE = {"mmcv_lite": "mmcv", "mmsegmentation": "mmseg", "scikit_learn": "sklearn"}
+NOT_BLOCKED = {"setuptools", "pytest_xdist", "ruff", "pyright"}
+"""torch imports setuptools where it is there; the others have no module of their name."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -141,6 +147,14 @@ def test_the_rules_can_be_broken(tmp_path):
     path.write_text("from ..export import onnx")
     assert broken_rules("uninas.report.text", path) == []
     assert broken_rules("uninas.search.space", path) != []
+
+
+def test_every_extra_is_blocked():
+    tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = pyproject["project"]["optional-dependencies"].values()
+    named = {re.split(r"[^\w-]", each)[0].replace("-", "_").lower() for extra in extras for each in extra}
+    assert {OTHERWISE.get(name, name) for name in named} - NOT_BLOCKED == OPTIONAL
 
 
 BLOCKED = """

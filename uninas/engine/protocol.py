@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from .. import resources, yaml_files
@@ -55,6 +53,9 @@ def parse_changes(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         if not pair.partition("=")[0] or "=" not in pair:
             raise ProtocolError(f"{pair!r} is not a change; write key=value, such as schedule.epochs=3")
+    from omegaconf import OmegaConf  # of the extra `mm`; the command line reads settings of training without it
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
         return _merged(OmegaConf.from_dotlist(pairs))
     except (YAMLError, OmegaConfBaseException) as problem:
@@ -81,4 +82,6 @@ def _layers(path: Path, above: tuple[Path, ...]) -> list[dict[str, Any]]:
 
 def _merged(*layers: Any) -> dict[str, Any]:
     """Mappings key by key, anything else from the last that has it."""
+    from omegaconf import OmegaConf
+
     return OmegaConf.to_container(OmegaConf.merge(*layers))  # type: ignore[return-value]
