@@ -72,7 +72,7 @@ class SearchConfig(BaseModel):
     """What guides the search: a proxy, an aggregate (vkdnw_agg, uninas_agg, az_nas), or "logrank(macs, jacov, ...)"."""
     objectives: str | None = None
     """Several, in place of --proxy, for --strategy pareto: "vkdnw_agg,-params,-latency"; a minus minimises."""
-    iterations: int = Field(200, ge=1)
+    iterations: int = Field(128, ge=1)
     """Networks to evaluate, excluding the starts."""
     seed: int = 0
     """The same seed gives the same study."""
