@@ -1,14 +1,21 @@
-"""How a search moves through the space. Adding a strategy is one file, and a line here."""
+"""How a search moves through the space: a new file in this folder is all that a new strategy takes."""
 
 from __future__ import annotations
 
-from .base import Draft, Result, Strategy, StrategySettings, View, Wanted
-from .evolution import Evolution
-from .pareto import Pareto
-from .random import RandomSearch
-from .walk import Walk
+from importlib import import_module
+from pkgutil import iter_modules
 
-STRATEGIES: dict[str, type[Strategy]] = {kind.name: kind for kind in (Walk, Evolution, RandomSearch, Pareto)}
+from .base import Draft, Result, Strategy, StrategySettings, View, Wanted
+
+
+def _definitions() -> dict[str, type[Strategy]]:
+    """Every strategy of the files here, by name."""
+    files = [import_module(f"{__name__}.{info.name}") for info in sorted(iter_modules(__path__))]
+    kinds = [value for file in files for value in vars(file).values() if isinstance(value, type)]
+    return {kind.name: kind for kind in kinds if issubclass(kind, Strategy) and kind is not Strategy}
+
+
+STRATEGIES = _definitions()
 """Strategies by the name that `--strategy` takes."""
 
 __all__ = ["STRATEGIES", "Draft", "Result", "Strategy", "StrategySettings", "View", "Wanted"]
