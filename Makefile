@@ -2,6 +2,7 @@
 # make demo     installs all of it and goes the whole way: search, training, mmdet, mmseg (about ten minutes)
 # make test     installs everything into .venv; lint, types, tests
 # make test-all the same, and the tests that take long: real trainings, matrices over many networks
+# make docs     builds the documentation as a site into build/site; opens from disk
 # make wheel    builds an sdist, from it a wheel, and uses that outside of the checkout
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 ARGS ?=
 
-.PHONY: search demo test test-all wheel lint
+.PHONY: search demo test test-all docs wheel lint
 
 search: .venv/core
 	$(BIN)/uninas search --max-params 30M $(ARGS)
@@ -23,6 +24,9 @@ test: lint
 
 test-all: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m slow $(ARGS)
+
+docs: .venv/all
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: .venv/all
 	OMP_NUM_THREADS=1 .ci/wheel
@@ -40,5 +44,5 @@ lint: .venv/all
 	touch $@
 
 .venv/all: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable ".[mm,bench,report,export,ray,dev]"
+	$(PIP) --editable ".[mm,bench,report,export,ray,docs,dev]"
 	touch .venv/core $@

@@ -38,9 +38,15 @@ OPTIONAL = {
     *("mmengine", "mmcv", "mmdet", "mmseg", "ftfy", "regex", "pycocotools", "omegaconf", "torchvision"),
     *("ray", "scipy", "sklearn", "matplotlib", "jinja2", "fast_sugiyama", "cairosvg"),
     *("onnx", "onnxscript", "onnxruntime", "pytest", "hypothesis", "selenium", "build"),
+    *("material", "mkdocstrings"),
 }
 """Modules of the extras."""
-OTHERWISE = {"mmcv_lite": "mmcv", "mmsegmentation": "mmseg", "scikit_learn": "sklearn"}
+OTHERWISE = {
+    "mmcv_lite": "mmcv",
+    "mmsegmentation": "mmseg",
+    "scikit_learn": "sklearn",
+    "mkdocs_material": "material",
+}
 NOT_BLOCKED = {"setuptools", "pytest_xdist", "ruff", "pyright"}
 """torch imports setuptools where it is there; the others have no module of their name."""
 
