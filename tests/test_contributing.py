@@ -12,11 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCKS = dict(
-    re.findall(
-        r'^```(?:python|yaml) title="([^"]+)"\n(.*?)^```', (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.M | re.S
-    )
-)
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r'^```(?:python|yaml) title="([^"]+)"\n(.*?)^```', PAGE, re.M | re.S))
 
 
 @pytest.fixture(scope="module")
