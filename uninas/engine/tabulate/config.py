@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ... import resources
 from ...errors import StudyError
-from ...search.executors.base import Allowance
 from ...units import parse_bytes, parse_count, parse_seconds
+
+if TYPE_CHECKING:
+    from ...search.executors.base import Allowance
 
 
 def _parsed(parse: Any) -> BeforeValidator:
@@ -77,6 +79,8 @@ class TabulateConfig(BaseModel):
     @property
     def allowance(self) -> Allowance:
         """What a training may use."""
+        from ...search.executors.base import Allowance
+
         return Allowance(self.timeout, self.memory)
 
     @property
