@@ -24,12 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from uninas.cli import fail, print_json
+from uninas.cli.progress import ProgressLog
 from uninas.errors import ProxyError, UninasError
 from uninas.proxies import AGGREGATES, split_names
 from uninas.ranking import RankingError
 from uninas.ranking.choosing import Chooser, Chosen, Criterion, members_of
 from uninas.ranking.judging import Result
-from uninas.ranking.progress import ProgressLog
 from uninas.ranking.stored import Stored, read_stored
 
 WIDTH = 150

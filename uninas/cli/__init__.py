@@ -9,6 +9,7 @@ import typer
 
 from .. import __version__
 from . import data, openmmlab, protocols, training
+from .application import Application
 from .common import err, fail, out, print_json, read_genotype, run, usage
 from .draw import diff, draw
 from .networks import cost_command, score, show, validate
@@ -23,7 +24,7 @@ from .tidy import tidy
 
 __all__ = ["app", "err", "fail", "main", "out", "print_json", "read_genotype", "run", "usage"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = Application(completion=True)
 
 app.command()(show)
 app.command("cost")(cost_command)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from .. import __version__, resources
 from ..device import usable
-from ..errors import SpaceError, StudyError, UninasError, nearest
+from ..errors import SpaceError, StudyError, nearest
 from ..units import parse_bytes, parse_seconds
-from .executors.base import Allowance
-from .latency import MeasuringScorer
 from .limits import Count, InputSize, Latency, Limits
-from .objective import DEFAULT_LATENCY, Objective, parse_objectives
-from .space.base import Space
-from .strategies import STRATEGIES, Strategy
+
+if TYPE_CHECKING:
+    from .executors.base import Allowance
+    from .latency import MeasuringScorer
+    from .objective import Objective
+    from .space.base import Space
+    from .strategies import Strategy
 
 NOT_PART_OF_THE_RESULT = frozenset(
     {"out", "workers", "timeout", "memory", "ray", "gpus_per_worker", "warm_start", "resume", "force"}
@@ -33,6 +34,8 @@ def _names(value: Any) -> Any:
 
 
 def _known_strategy(name: str) -> str:
+    from .strategies import STRATEGIES
+
     if name not in STRATEGIES:
         raise ValueError(f"there is no strategy {name!r}; {nearest(name, STRATEGIES)}")
     return name
@@ -137,6 +140,8 @@ class SearchConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> SearchConfig:
+        from .strategies import STRATEGIES
+
         if self.max_repeats < self.repeats:
             raise ValueError(f"max_repeats: {self.max_repeats} is below repeats = {self.repeats}")
         if self.resume and self.force:
@@ -183,18 +188,24 @@ class SearchConfig(BaseModel):
     @property
     def latency_shape(self) -> str:
         """The input of which `latency` is measured: that of the limits, or one image."""
+        from .objective import DEFAULT_LATENCY
+
         bound = self.max_latency or self.min_latency
         return bound.shape if bound else DEFAULT_LATENCY
 
     @property
     def objectives_of(self) -> tuple[Objective, ...]:
         """What the search maximises, the first one first. Raises ProxyError."""
+        from .objective import Objective, parse_objectives
+
         if self.objectives is None:
             return (Objective.parse(self.proxy, self.latency_shape),)
         return parse_objectives(self.objectives, self.latency_shape)
 
     def make_strategy(self, state: dict[str, Any] | None = None) -> Strategy:
         """The strategy with its settings, and the state that it was stored with. Raises StudyError."""
+        from .strategies import STRATEGIES
+
         kind = STRATEGIES[self.strategy]
         try:
             settings = resources.parse(self.strategy_settings, kind.Settings, StudyError)
@@ -205,6 +216,8 @@ class SearchConfig(BaseModel):
     @property
     def scorer(self) -> MeasuringScorer:
         """How candidates are scored."""
+        from .latency import MeasuringScorer
+
         size = self.proxy_size
         height, width = (size, size) if isinstance(size, int) else size
         return MeasuringScorer(
@@ -214,6 +227,8 @@ class SearchConfig(BaseModel):
     @property
     def allowance(self) -> Allowance:
         """What a score may use."""
+        from .executors.base import Allowance
+
         return Allowance(self.timeout, self.memory)
 
     def fingerprint(self, space: Space, starts: dict[str, str]) -> dict[str, Any]:
@@ -222,18 +237,10 @@ class SearchConfig(BaseModel):
         Args:
             starts: keys of the starts by name.
         """
+        import torch
+
         settings = self.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
         settings["device"] = torch.device(self.device).type  # which one of a kind does not matter
         settings["strategy_settings"] = self.make_strategy().settings.model_dump(mode="json")
         versions = {"uninas": __version__, "torch": torch.__version__}
         return {**settings, "start": starts, "space": space.fingerprint(), "versions": versions}
-
-
-def problems(error: UninasError) -> str:
-    """What is wrong with settings, as options of the command line: `max_params: ...` becomes `--max-params: ...`."""
-    lines = []
-    for line in str(error).split("\n"):
-        name, colon, rest = line.partition(":")
-        known = colon and name in SearchConfig.model_fields
-        lines.append(f"--{name.replace('_', '-')}:{rest}" if known else line)
-    return "\n".join(lines)
