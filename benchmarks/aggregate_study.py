@@ -1,6 +1,6 @@
 """Which signals make the best aggregate of a table: chosen on one half of its networks, judged on the other.
 
-    uninas rank --table TABLE --proxies vkdnw_agg,uninas_agg,naswot,zico,... --out runs/rank --workers 2
+    uninas rank --table TABLE --proxy vkdnw_agg,uninas_agg,naswot,zico,... --out runs/rank --workers 2
     python benchmarks/aggregate_study.py --table TABLE --scores runs/rank --up-to 5
 
 Scores nothing: it reads what `uninas rank` has stored. Every set of up to `--up-to` of the measured signals is summed

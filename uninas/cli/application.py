@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
+from difflib import get_close_matches
 from typing import Any, TextIO
 
 import typer
@@ -26,8 +27,8 @@ RENAMED = {
     "--work-dir": "--out",
 }
 """Options as they were called once; the old name is understood where the command has only the new one."""
-PLACED = {"--genotype": "genotype"}
-"""What was an option once, and is an argument."""
+PLACED = {"--genotype": "genotype", "--data-root": "data_root"}
+"""What was an option once, or is one elsewhere, and is an argument here."""
 
 _results: ContextVar[TextIO | None] = ContextVar("results", default=None)
 
@@ -54,8 +55,14 @@ class Command(TyperCommand):
     """One command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        options = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
-        return super().parse_args(ctx, spelled_anew(args, options))
+        known = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+        try:
+            return super().parse_args(ctx, spelled_anew(args, known))
+        except Exception as error:  # click's NoSuchOption, of which typer may have a copy of its own
+            typed = getattr(error, "option_name", "")
+            if close := get_close_matches(typed, [name for name in known if name.startswith("--")], n=1):
+                error.__dict__.update(message=f"No such option: {typed}. Did you mean {close[0]}?", possibilities=None)
+            raise
 
     def invoke(self, ctx: Any) -> Any:
         if not ctx.params.get("as_json"):

@@ -51,7 +51,7 @@ MEANING = {
     "workers": "Processes that work at once.",
     "threads": "CPU threads of a process.",
     "seed": "The same seed gives the same result.",
-    "proxy": "Training-free scores, separated by commas.",
+    "proxy": "Training-free scores by name.",
     "protocol": "Training protocol: a name of `uninas protocol list`, or a file.",
     "space": "Search space: a name in spaces/, or a file.",
     "data_root": "Folder of the data set that the protocol is for.",
@@ -70,7 +70,7 @@ GenotypeArgument = Annotated[
     str, typer.Argument(metavar="GENOTYPE", help=meaning("genotype"), autocompletion=completion.genotypes)
 ]
 ProtocolOption = Annotated[
-    str, typer.Option("--protocol", help=meaning("protocol"), autocompletion=completion.protocols)
+    str, typer.Option("--protocol", metavar="PROTOCOL", help=meaning("protocol"), autocompletion=completion.protocols)
 ]
 ProtocolArgument = Annotated[
     str, typer.Argument(metavar="PROTOCOL", help=meaning("protocol"), autocompletion=completion.protocols)
@@ -78,11 +78,12 @@ ProtocolArgument = Annotated[
 DataRoot = Annotated[Path, typer.Option("--data-root", metavar="DIR", help=meaning("data_root"))]
 JsonOption = Annotated[bool, typer.Option("--json", help=meaning("as_json"))]
 InputSize = Annotated[Any, typer.Option(parser=option(parse_size), metavar="SIZE", help=meaning("input_size"))]
-Classes = Annotated[int, typer.Option(min=0, help=meaning("classes", "0 stands for the backbone alone."))]
-Threads = Annotated[int, typer.Option(min=1, help=meaning("threads"))]
-Workers = Annotated[int, typer.Option(min=1, help=meaning("workers"))]
+Classes = Annotated[int, typer.Option(min=0, metavar="N", help=meaning("classes", "0 stands for the backbone alone."))]
+Threads = Annotated[int, typer.Option(min=1, metavar="N", help=meaning("threads"))]
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help=meaning("workers"))]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help=meaning("device"))]
-Seed = Annotated[int, typer.Option(min=0, help=meaning("seed"))]
+Batch = Annotated[int, typer.Option(min=1, metavar="N", help=meaning("batch"))]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help=meaning("seed"))]
 Force = Annotated[bool, typer.Option("--force", help=meaning("force"))]
 
 

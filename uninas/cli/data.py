@@ -54,9 +54,12 @@ def check_data(
 ) -> None:
     """Checks that a data set is the one a protocol describes."""
     from ..engine import protocol
+
+    plan = protocol.load(name, protocol.parse_changes(changes or []))
+
     from ..engine.check import check
 
-    notes = check(protocol.load(name, protocol.parse_changes(changes or [])), data_root)
+    notes = check(plan, data_root)
     if as_json:
         print_json({"protocol": name, "data_root": str(data_root), "notes": list(notes)})
         return

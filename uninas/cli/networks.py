@@ -11,6 +11,7 @@ from ..search.config import SearchConfig
 from ..units import format_count
 from . import completion
 from .common import (
+    Batch,
     Classes,
     Device,
     GenotypeArgument,
@@ -35,7 +36,7 @@ def _default(name: str) -> Any:
     return SearchConfig.model_fields[name].default
 
 
-_DEFAULT_SIZE = str(_default("proxy_size"))
+_SIZE, _BATCH, _CLASSES = str(_default("proxy_size")), _default("proxy_batch"), _default("proxy_classes")
 
 
 def show(
@@ -104,10 +105,17 @@ def cost_command(
 
 def score(
     genotype: GenotypeArgument,
-    proxy: Annotated[str, typer.Option(help=meaning("proxy"), autocompletion=completion.proxies)] = "vkdnw",
-    input_size: InputSize = _DEFAULT_SIZE,
-    batch: Annotated[int, typer.Option(min=1, help=meaning("batch"))] = _default("proxy_batch"),
-    classes: Annotated[int, typer.Option(min=2, help=meaning("classes"))] = _default("proxy_classes"),
+    proxy: Annotated[
+        str,
+        typer.Option(
+            metavar="PROXY",
+            help=meaning("proxy", "Proxies, separated by commas."),
+            autocompletion=completion.proxies,
+        ),
+    ] = "vkdnw",
+    input_size: InputSize = _SIZE,
+    batch: Batch = _BATCH,
+    classes: Annotated[int, typer.Option(min=2, metavar="N", help=meaning("classes"))] = _CLASSES,
     repeats: Annotated[int, typer.Option(min=1, help="Initialisations; 2 or more give a standard error.")] = 3,
     seed: Seed = 0,
     device: Device = "cpu",

@@ -70,6 +70,7 @@ def export_backbone(
         str | None,
         typer.Option(
             "--protocol",
+            metavar="PROTOCOL",
             help=meaning("protocol", "Default: COCO's, ADE20K's."),
             autocompletion=completion.protocols,
         ),

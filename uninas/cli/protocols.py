@@ -43,9 +43,11 @@ def show(
     network = read_genotype(genotype)
 
     from ..engine import protocol
-    from ..engine.config import build_config
 
     plan = protocol.load(name, protocol.parse_changes(changes or []))
+
+    from ..engine.config import build_config
+
     cfg = build_config(plan, network, data_root, processes)
     merge_options(cfg, cfg_options)
     if as_json:

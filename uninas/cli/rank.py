@@ -10,7 +10,7 @@ import typer
 from ..errors import UninasError
 from ..units import parse_size
 from . import completion
-from .common import Device, Force, JsonOption, Seed, Threads, Workers, err, meaning, option, print_json, usage
+from .common import Batch, Device, Force, JsonOption, Seed, Threads, Workers, err, meaning, option, print_json, usage
 from .common import out as console
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def rank(
     proxy: Annotated[
         str,
         typer.Option(
-            help=meaning("proxy", "Aggregates too, such as vkdnw_agg,'logrank(macs, jacov)'."),
+            metavar="PROXY",
+            help=meaning("proxy", "Proxies and aggregates: vkdnw_agg,'logrank(macs, jacov)'."),
             autocompletion=completion.proxies,
         ),
     ],
@@ -54,12 +55,14 @@ def rank(
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds to average over.")] = 1,
     images: Annotated[Path | None, typer.Option(help="Folder of images to score on; default: noise.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help=meaning("batch"))] = 64,
+    batch: Batch = 64,
     input_size: Annotated[
         Any,
         typer.Option(parser=option(_square), metavar="SIZE", help=meaning("input_size", "Default: the table's.")),
     ] = None,
-    classes: Annotated[int | None, typer.Option(min=2, help=meaning("classes", "Default: the table's."))] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=2, metavar="N", help=meaning("classes", "Default: the table's."))
+    ] = None,
     device: Device = "cpu",
     force: Force = False,
     as_json: JsonOption = False,

@@ -17,6 +17,7 @@ from . import completion
 
 NAMES = {"num_classes": "classes"}
 """Settings that are called otherwise on the command line."""
+METAVARS = {"input_size": "SIZE", "proxy_size": "SIZE"}
 COMPLETIONS = {
     "protocol": completion.protocols,
     "proxy": completion.proxies,
@@ -84,7 +85,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     """The option of a field: a flag for true and false, a number for numbers, text for all else."""
     plain = _plain(field.annotation)
     flag = flag_of(name)
-    metavar = {int: "N", float: "X"}.get(plain, flag[2:].upper())
+    metavar = {int: "N", float: "X"}.get(plain, METAVARS.get(name, flag[2:].upper()))
     text = (field.description or "").replace("\n", " ")
     if plain is bool:
         names = [f"{flag}/--no-{flag[2:]}"] if field.default else [flag]

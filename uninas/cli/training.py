@@ -31,7 +31,9 @@ def train(
     ] = None,
     changes: SetOption = None,
     cfg_options: CfgOption = None,
-    seed: Annotated[int | None, typer.Option(min=0, help=meaning("seed", "Default: the protocol's."))] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help=meaning("seed", "Default: the protocol's."))
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Trains a genotype under a protocol: classification, detection or segmentation.
@@ -42,14 +44,16 @@ def train(
     network = read_genotype(genotype)
 
     from ..engine import protocol
-    from ..engine.check import check
+
+    seeded = [] if seed is None else [f"seed={seed}"]
+    plan = protocol.load(protocol_name, protocol.parse_changes([*(changes or []), *seeded]))
+
+    from ..engine.check import check  # with torch and mmengine, after what is answered without
     from ..engine.config import build_config
     from ..engine.run import processes_of, rank, train_config
     from ..engine.weights import read_checkpoint
     from ..mm_compat.distributed import launched_by
 
-    seeded = [] if seed is None else [f"seed={seed}"]
-    plan = protocol.load(protocol_name, protocol.parse_changes([*(changes or []), *seeded]))
     launcher = launcher or launched_by()
     processes = processes_of(launcher)
     if pretrained is not None:

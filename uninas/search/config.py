@@ -72,13 +72,14 @@ class SearchConfig(BaseModel):
     strategy_settings: dict[str, Any] = {}
     """Settings of the strategy, such as population=64."""
     proxy: str = "vkdnw_agg"
-    """What guides the search: a proxy, an aggregate (vkdnw_agg, uninas_agg, az_nas), or "logrank(macs, jacov, ...)"."""
+    """Training-free scores by name. One guides the search: a proxy, an aggregate (vkdnw_agg, uninas_agg, az_nas), or
+    "logrank(macs, jacov, ...)"."""
     objectives: str | None = None
     """Several, in place of --proxy, for --strategy pareto: "vkdnw_agg,-params,-latency"; a minus minimises."""
     iterations: int = Field(200, ge=1)
     """Networks to evaluate, excluding the starts."""
     seed: int = 0
-    """The same seed gives the same study."""
+    """The same seed gives the same result."""
 
     max_params: Count | None = None
     """Most parameters, such as 30M. Without a least, the space's size_band of it is the least."""
@@ -93,9 +94,9 @@ class SearchConfig(BaseModel):
     min_latency: Latency | None = None
     """Shortest median forward pass."""
     input_size: InputSize = 224
-    """Image side, or HEIGHTxWIDTH, in pixels, for which multiply-adds are counted."""
+    """Image side, or HEIGHTxWIDTH, in pixels. Multiply-adds are counted for it."""
     num_classes: int = Field(1000, ge=1)
-    """Classes of the head that is counted with the network."""
+    """Classes of the head. It is counted with the network."""
 
     proxy_size: InputSize = 48
     """Side of the noise images of a score, in pixels."""
@@ -122,9 +123,9 @@ class SearchConfig(BaseModel):
     """Take out of the winner what changes neither what it computes nor its score."""
 
     device: Annotated[str, AfterValidator(resources.validated(usable))] = "cpu"
-    """What scores, as torch calls it: cpu, cuda, cuda:1."""
+    """What computes: cpu, cuda, cuda:1."""
     workers: int = Field(2, ge=1)
-    """Worker processes, each of which scores with one thread; with --ray, actors."""
+    """Processes that work at once. Each scores with one thread; with --ray, they are actors."""
     timeout: Seconds | None = None
     """Longest time for a score, such as 90s or 5m; then its worker is ended, and the score tried once more."""
     memory: Bytes | None = None
@@ -136,7 +137,7 @@ class SearchConfig(BaseModel):
     resume: bool = False
     """Continue the study in --out; --iterations may be raised."""
     force: bool = False
-    """Replace the study in --out."""
+    """Replace what is there."""
 
     @model_validator(mode="after")
     def _check(self) -> SearchConfig:
