@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from typer import Context
-from typer.main import get_command
 
-from uninas.cli import app
 from uninas.cli.application import PLACED, RENAMED, Command
 from uninas.cli.common import MEANING
+
+from .walk import commands
 
 OF_OTHERS = {"mm train", "mm test"}
 """What follows them belongs to mmdet's and mmseg's own tools."""
@@ -20,17 +19,6 @@ INPUTS = {"--benchmark", "--data-root", "--images", "--pretrained", "--table", "
 """Options that name files and folders which are read. One that is written is `--out`, in every command."""
 ALIASES = {"protocol_name": "protocol", "name": "protocol", "genotypes": "genotype", "other": "genotype"}
 """Parameters under another name in code."""
-
-
-def commands(group: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(words that call it, command) of every command."""
-    group = group or get_command(app)
-    for name, command in group.commands.items():
-        words = f"{path} {name}".strip()
-        if hasattr(command, "commands"):
-            yield from commands(command, words)
-        else:
-            yield words, command
 
 
 OURS = [pytest.param(command, id=words) for words, command in commands() if words not in OF_OTHERS]
