@@ -34,12 +34,14 @@ def race(
     moment, the same command goes on. Writes best.yaml, the winner, and race.json.
     """
     from ..engine import protocol as protocols
-    from ..engine.race.run import Progress
-    from ..engine.race.run import race as run_race
 
     where = {"studies": studies, "protocol": protocol, "data_root": data_root}
     given = usage(lambda: {**settings, **where, "changes": protocols.parse_changes(set or [])})
     config = usage(lambda: as_options(RaceConfig, given))
+
+    from ..engine.race.run import Progress
+    from ..engine.race.run import race as run_race
+
     with ProgressLog(err, "training") as log:
 
         def report(state: Progress) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import StudyError
+from .. import yaml_files
+from ..errors import ResourceError, StudyError
 from ..search.config import SearchConfig
 from .common import JsonOption, err, print_json, usage
 from .report import write_after_search
@@ -34,11 +35,12 @@ def search(
     in --out. The best network's
     score is measured anew, on seeds that the search never used. Kill it at any moment: --resume goes on.
     """
-    from ..report.progress import SearchLog, summary_lines
-    from ..search.run import search as run_search
-
     settings["out"] = out or Path("runs", time.strftime("%Y-%m-%d-%H%M%S"))
     config = usage(lambda: as_options(SearchConfig, {**settings, "strategy_settings": _pairs(set or [])}))
+
+    from ..report.progress import SearchLog, summary_lines
+    from ..search.run import search as run_search  # with torch, after what is answered without
+
     with SearchLog(err) as log:
         summary = run_search(config, log.update)
     if report:
@@ -52,12 +54,13 @@ def search(
 
 def _pairs(texts: list[str]) -> dict[str, Any]:
     """`population=64` as data; values are read as YAML."""
-    import yaml
-
     found = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise StudyError(f"--set {text}: write KEY=VALUE, such as population=64")
-        found[key.strip()] = yaml.safe_load(value)
+        try:
+            found[key.strip()] = yaml_files.parse(value)
+        except ResourceError as error:
+            raise StudyError(f"--set {text}: {error}") from None
     return found

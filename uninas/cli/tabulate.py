@@ -22,10 +22,11 @@ def tabulate(settings: dict[str, Any], out: Out, data_root: DataRoot, as_json: J
     Networks are drawn in narrow bands of size, from scratch and by walks from all starts, and trained by one protocol;
     some with several seeds. Every row is on disk when its training ends: kill it at any moment, --resume goes on.
     """
+    config = usage(lambda: as_options(TabulateConfig, {**settings, "out": out, "data_root": data_root}))
+
     from ..engine.tabulate.run import Progress
     from ..engine.tabulate.run import tabulate as run_tabulate
 
-    config = usage(lambda: as_options(TabulateConfig, {**settings, "out": out, "data_root": data_root}))
     with ProgressLog(err, "training") as log:
 
         def report(state: Progress) -> None:
