@@ -38,7 +38,7 @@ def subject(param: Any) -> str:
 def taken(option: Any, command: Any) -> str:
     """The placeholder of an option's value in the help, such as DIR; empty for a flag."""
     shown, _ = option.get_help_record(Context(command))
-    return shown.split(",")[-1].strip().partition(" ")[2]
+    return "" if "--no-" in shown else shown.partition(" ")[2]
 
 
 def test_there_are_commands():
@@ -58,6 +58,7 @@ def test_a_command_follows_the_rules(command):
         if not is_argument(param):
             assert all(name.startswith("--") for name in param.opts), "options have one name, and it is a long one"
             assert param.help, f"{param.opts[0]} is not explained"
+            assert not taken(param, command) or param.metavar, f"{param.opts[0]}: name what it takes, by a metavar"
             of_path = re.search("FILE|DIR|PATH", taken(param, command))
             assert not of_path or {"--out", *INPUTS} & set(param.opts), f"{param.opts[0]}: what is written is --out"
 
@@ -68,6 +69,12 @@ def test_shared_words_mean_the_same(command):
         told = MEANING.get(subject(param))
         if told is not None and not param.hidden:
             assert param.help.startswith(told), f"{param.name}: begin with `meaning({subject(param)!r})`"
+
+
+def test_what_is_hidden_is_not_in_the_usage():
+    (make,) = (command for words, command in commands() if words == "data make")
+    assert any(param.hidden and is_argument(param) for param in make.params)
+    assert "KIND" in make.get_usage(Context(make)) and "folder" not in make.get_usage(Context(make)).lower()
 
 
 def test_shared_words_take_the_same():

@@ -64,6 +64,11 @@ class Command(TyperCommand):
                 error.__dict__.update(message=f"No such option: {typed}. Did you mean {close[0]}?", possibilities=None)
             raise
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        params = [param for param in self.params if getattr(param, "hidden", False)]
+        hidden = {piece for param in params for piece in param.get_usage_pieces(ctx)}
+        return [piece for piece in super().collect_usage_pieces(ctx) if piece not in hidden]
+
     def invoke(self, ctx: Any) -> Any:
         if not ctx.params.get("as_json"):
             return super().invoke(ctx)

@@ -26,8 +26,8 @@ def make_data(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="A new folder; default: data/KIND.")] = None,
     folder: Annotated[Path | None, typer.Argument(hidden=True)] = None,
     seed: Seed = 0,
-    train: Annotated[int | None, typer.Option(min=1, help="Training images.")] = None,
-    val: Annotated[int | None, typer.Option(min=1, help="Validation images.")] = None,
+    train: Annotated[int | None, typer.Option(min=1, metavar="N", help="Training images.")] = None,
+    val: Annotated[int | None, typer.Option(min=1, metavar="N", help="Validation images.")] = None,
     force: Force = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -116,7 +116,9 @@ def score(
     input_size: InputSize = _SIZE,
     batch: Batch = _BATCH,
     classes: Annotated[int, typer.Option(min=2, metavar="N", help=meaning("classes"))] = _CLASSES,
-    repeats: Annotated[int, typer.Option(min=1, help="Initialisations; 2 or more give a standard error.")] = 3,
+    repeats: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Initialisations; 2 or more give a standard error.")
+    ] = 3,
     seed: Seed = 0,
     device: Device = "cpu",
     threads: Threads = 2,
@@ -146,7 +148,7 @@ def score(
 
 def validate(
     genotypes: Annotated[
-        list[str], typer.Argument(metavar="GENOTYPE...", help=meaning("genotype"), autocompletion=completion.genotypes)
+        list[str], typer.Argument(metavar="GENOTYPE", help=meaning("genotype"), autocompletion=completion.genotypes)
     ],
     build: Annotated[bool, typer.Option("--build", help="Also build, run one image, and compare the counts.")] = False,
     as_json: JsonOption = False,

@@ -60,12 +60,17 @@ def doctor(
 
 def export_backbone(
     genotype: GenotypeArgument,
-    to: Annotated[str, typer.Option(help="mmdet or mmseg.")],
+    to: Annotated[str, typer.Option(metavar="PACKAGE", help="mmdet or mmseg.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder.")],
     framework: Annotated[
-        str | None, typer.Option(help="mask_rcnn, cascade_rcnn, retinanet; upernet, fpn. Default: the first of each.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="mask_rcnn, cascade_rcnn, retinanet; upernet, fpn. Default: the first of each."
+        ),
     ] = None,
-    weights: Annotated[str | None, typer.Option(help="Checkpoint with the backbone's weights: a file or URL.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="CHECKPOINT", help="Checkpoint with the backbone's weights: a file or URL.")
+    ] = None,
     protocol_name: Annotated[
         str | None,
         typer.Option(

@@ -33,7 +33,7 @@ def list_protocols(as_json: JsonOption = False) -> None:
 def show(
     name: ProtocolArgument,
     genotype: GenotypeArgument = "coatnet",
-    processes: Annotated[int, typer.Option(min=1, help="Processes to write the learning rate for.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, metavar="N", help="Processes to write the learning rate for.")] = 1,
     data_root: Annotated[str | None, typer.Option(metavar="DIR", help=meaning("data_root"))] = None,
     changes: SetOption = None,
     cfg_options: CfgOption = None,

@@ -14,7 +14,7 @@ from .overrides import SetOption
 from .progress import ProgressLog
 from .settings import as_options, with_options
 
-Studies = Annotated[list[Path], typer.Argument(metavar="STUDY...", help="Folders of searches.")]
+Studies = Annotated[list[Path], typer.Argument(metavar="STUDY", help="Folders of searches.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where best.yaml goes; default: the study.")]
 
 

@@ -42,19 +42,23 @@ def rank(
             metavar="NAME|FILE.py", help="Kind of the table, or your file that defines it. Default: by its look."
         ),
     ] = None,
-    task: Annotated[str, typer.Option(help="Tasks or single columns of the table; default: all.")] = "",
-    limit: Annotated[int | None, typer.Option(min=2, help="Networks to draw; default: all.")] = None,
+    task: Annotated[
+        str, typer.Option(metavar="NAMES", help="Tasks or single columns of the table; default: all.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=2, metavar="N", help="Networks to draw; default: all.")] = None,
     half: Annotated[
         str | None, typer.Option(metavar="choose|judge", help="Rank only the drawn that are in this fixed half.")
     ] = None,
     reference: Annotated[
-        str, typer.Option(help="What leads are over: proxies, aggregates, params, macs, depth.")
+        str, typer.Option(metavar="NAMES", help="What leads are over: proxies, aggregates, params, macs, depth.")
     ] = "macs",
     workers: Workers = 1,
     threads: Threads = 1,
     seed: Seed = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds to average over.")] = 1,
-    images: Annotated[Path | None, typer.Option(help="Folder of images to score on; default: noise.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Seeds to average over.")] = 1,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of images to score on; default: noise.")
+    ] = None,
     batch: Batch = 64,
     input_size: Annotated[
         Any,

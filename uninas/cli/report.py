@@ -16,7 +16,7 @@ DRAWING = "drawing networks"
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of searches, finished or running.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of searches, finished or running.")],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What to write; default: report.html in the first RUN.")
     ] = None,

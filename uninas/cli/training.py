@@ -12,7 +12,8 @@ from .overrides import CfgOption, SetOption, merge_options
 
 Checkpoint = Annotated[str, typer.Argument(metavar="CHECKPOINT", help="A checkpoint of `uninas train`: a file or URL.")]
 Launcher = Annotated[
-    str | None, typer.Option(help="none, pytorch (torchrun) or slurm (srun). Default: torchrun is noticed.")
+    str | None,
+    typer.Option(metavar="LAUNCHER", help="none, pytorch (torchrun) or slurm (srun). Default: torchrun is noticed."),
 ]
 
 
@@ -27,7 +28,7 @@ def train(
     launcher: Launcher = None,
     amp: Annotated[bool, typer.Option("--amp", help="Mixed precision: the protocol's kind, or fp16.")] = False,
     pretrained: Annotated[
-        str | None, typer.Option(help="Checkpoint that the backbone starts from: a file or URL.")
+        str | None, typer.Option(metavar="CHECKPOINT", help="Checkpoint that the backbone starts from: a file or URL.")
     ] = None,
     changes: SetOption = None,
     cfg_options: CfgOption = None,
@@ -96,11 +97,11 @@ def test(
 
 def predict(
     checkpoint: Checkpoint,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where drawings of detections and segments go.")] = Path(
         "predictions"
     ),
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Least score of what is drawn.")] = 0.3,
+    threshold: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="Least score of what is drawn.")] = 0.3,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help=meaning("device", "Default: a GPU if there is one."))
     ] = None,
