@@ -17,7 +17,7 @@ search: .venv/core
 	$(BIN)/uninas search --max-params 30M $(ARGS)
 
 demo: .venv/all
-	$(BIN)/python tools/demo.py $(ARGS)
+	$(BIN)/uninas demo $(ARGS)
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow" $(ARGS)

@@ -1,6 +1,6 @@
 """Which signals make the best aggregate of a table: chosen on one half of its networks, judged on the other.
 
-    uninas rank --table TABLE --proxies vkdnw_agg,uninas_agg,naswot,zico,... --out runs/rank --workers 2
+    uninas rank --table TABLE --proxy vkdnw_agg,uninas_agg,naswot,zico,... --out runs/rank --workers 2
     python benchmarks/aggregate_study.py --table TABLE --scores runs/rank --up-to 5
 
 Scores nothing: it reads what `uninas rank` has stored. Every set of up to `--up-to` of the measured signals is summed
@@ -24,12 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from uninas.cli import fail, print_json
+from uninas.cli.progress import ProgressLog
 from uninas.errors import ProxyError, UninasError
 from uninas.proxies import AGGREGATES, split_names
 from uninas.ranking import RankingError
 from uninas.ranking.choosing import Chooser, Chosen, Criterion, members_of
 from uninas.ranking.judging import Result
-from uninas.ranking.progress import ProgressLog
 from uninas.ranking.stored import Stored, read_stored
 
 WIDTH = 150

@@ -26,7 +26,7 @@ import torch
 from jacrev import jacobian, measured
 from torch import Tensor, nn
 
-from uninas.ops.norm import RMSNorm2d
+from uninas.ops.modules.norm import RMSNorm2d
 from uninas.proxies.fisher.cholesky import CovarianceFactor
 from uninas.proxies.fisher.directions import smoothed
 from uninas.proxies.fisher.information import fisher_information

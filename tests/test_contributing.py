@@ -25,11 +25,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "pyproject.toml", folder)
     for title, code in BLOCKS.items():
         path, _, table = title.partition(": ")
+        text = (folder / path).read_text(encoding="utf-8") if (folder / path).exists() else ""
         if not table:
-            assert not (folder / path).exists(), f"{path} is there already"
-            (folder / path).write_text(code, encoding="utf-8")
+            (folder / path).write_text(f"{text}\n\n{code}" if text else code, encoding="utf-8")
             continue
-        text = (folder / path).read_text(encoding="utf-8")
         opening = re.search(rf"^{table}\b.*[{{:]\n", text, re.M)
         assert opening, f"{path} has no {table}"
         text = text[: opening.end()] + code + text[opening.end() :]

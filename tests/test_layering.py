@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -15,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "uninas"
 
 LAYERS = (
-    {"errors"},
+    {"errors", "lazy"},
     {"yaml_files"},
     {"ops", "resources"},
     {"genotype", "units", "device"},
@@ -128,6 +130,56 @@ def test_the_core_imports_core_dependencies_only(name):
         if target.split(".")[0] not in allowed
     ]
     assert found == []
+
+
+WITHOUT_TORCH = ("ops", "genotype", "blocks", "search/space", "search/strategies", "search/study", "report", "cli")
+"""Where nothing is computed on tensors until something is built, scored or trained: torch takes seconds to import."""
+TENSORS = ("ops/modules/", "ops/large_attention.py", "report/scores.py")
+
+
+def test_counting_editing_and_drawing_networks_does_not_import_torch():
+    found = [
+        f"{path.relative_to(PACKAGE)}:{line} imports {target}: import it where something is built; a module of its own "
+        "belongs in ops/modules/"
+        for name, path in modules()
+        if (place := path.relative_to(PACKAGE).as_posix()).startswith(WITHOUT_TORCH) and not place.startswith(TENSORS)
+        for line, target in imports(name, path, at_import=True)
+        if target.split(".")[0] in ("torch", "timm", "torchvision")
+    ]
+    assert found == []
+
+
+def test_costs_and_moves_need_no_torch():
+    code = """
+import random, sys
+sys.modules["torch"] = None
+import uninas
+network = uninas.blocks.network("coatnet")
+print(uninas.cost(network).params)
+space = uninas.search.Space.load("uninas")
+print(len({space.mutate(network, random.Random(seed)).key for seed in range(10)} - {network.key}) > 5)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == "26869652\nTrue\n"
+
+
+def lazy_packages() -> Iterator[tuple[str, list[str]]]:
+    """(dotted name, modules of the package) of every package that imports its names when they are asked for."""
+    for name, path in modules():
+        if path.name == "__init__.py" and "= lazily(" in path.read_text(encoding="utf-8"):
+            yield name, [p.stem if p.is_file() else p.name for p in path.parent.iterdir() if not p.name.startswith("_")]
+
+
+@pytest.mark.parametrize(("name", "own"), lazy_packages())
+def test_lazy_names_are_found_and_are_no_modules(name, own):
+    """A module of the same name would take the place of what the package says it has, once something imports it."""
+    package = importlib.import_module(name)
+    given = [word for word in package.__all__ if not word.startswith("_")]
+    assert given and all(hasattr(package, word) for word in given)
+    assert [word for word in given if word in own and not inspect.ismodule(getattr(package, word))] == []
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = package.no_such_name
 
 
 def test_the_rules_can_be_broken(tmp_path):

@@ -39,5 +39,5 @@ def test_both_commands_are_shown() -> None:
 
 def test_options_that_are_named_exist() -> None:
     known = {f"--{name.replace('_', '-')}" for model in (RaceConfig, TabulateConfig) for name in model.model_fields}
-    others = {"--set", "--export"}  # of race, and of study
+    others = {"--set"}
     assert set(re.findall(r"--[a-z][a-z-]+", PAGE)) <= known | others | {"--out", "--data-root", "--protocol"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from .errors import UninasError
 
 
@@ -13,6 +11,8 @@ def usable(device: str) -> str:
     Raises:
         UninasError: it cannot; the message says why.
     """
+    import torch
+
     try:
         torch.ones(1, dtype=torch.float64, device=device).item()
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:  # as many kinds as reasons

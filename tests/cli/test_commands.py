@@ -30,7 +30,7 @@ def tiny_file(tmp_path: Path) -> Path:
 
 
 def test_cost_counts_what_the_library_counts(tiny_file: Path) -> None:
-    done = command("cost", str(tiny_file), "--input-size", "96x64", "--num-classes", "7", "--json")
+    done = command("cost", str(tiny_file), "--input-size", "96x64", "--classes", "7", "--json")
     expected = uninas.cost(uninas.Genotype.load(tiny_file), (96, 64), 7)
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
@@ -70,10 +70,10 @@ def test_validate_builds_on_request(tiny_file: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["cost", "no_such_net"], ["no_such_net", "coatnet"]),
+        (["cost", "coatnett"], ["coatnett", "did you mean 'coatnet'"]),
         (["cost", "coatnet", "--input-size", "big"], ["big", "800x1280"]),
         (["cost", "coatnet", "--input-size", "0"], ["0"]),
-        (["cost", "coatnet", "--num-classes", "-1"], ["num-classes"]),
+        (["cost", "coatnet", "--classes", "-1"], ["classes"]),
         (["frobnicate"], ["frobnicate"]),
         (["validate"], ["Missing argument"]),
         (["search", "--max-params", "lots"], ["lots", "30M"]),

@@ -19,7 +19,7 @@ def command(*arguments: str, code: str = MAIN) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
 
 
-TRAIN = ("train", "--genotype", "coatnet", "--data-root", "nowhere", "--protocol")
+TRAIN = ("train", "coatnet", "--data-root", "nowhere", "--protocol")
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ TRAIN = ("train", "--genotype", "coatnet", "--data-root", "nowhere", "--protocol
     [
         (("protocol", "show", "imagenett"), 2, "did you mean 'imagenet'?"),
         (("protocol", "show", "imagenet", "--set", "optimizer.lrr=1"), 2, "optimizer.lrr: unknown key; did you mean"),
-        (("protocol", "show", "imagenet", "--genotype", "none.yaml"), 2, "none.yaml: cannot read"),
+        (("protocol", "show", "imagenet", "none.yaml"), 2, "none.yaml: there is no such file, and no network"),
         (("data", "make", "tiny-cocoo", "x"), 2, "did you mean 'tiny-coco'?"),
         (("data", "check", "tiny_coco", "nowhere"), 2, "--data-root nowhere: there is no such folder"),
         ((*TRAIN, "tiny_digits"), 2, "--data-root nowhere: there is no such folder"),

@@ -17,9 +17,9 @@ from uninas import Genotype, GenotypeError
 from uninas.blocks.library import attention
 from uninas.compiler import PASSES
 from uninas.genotype import GraphBuilder
-from uninas.ops.attention import RelativePositionBias
-from uninas.ops.conv import ParallelConv
-from uninas.ops.regularize import ChannelScale
+from uninas.ops.modules.attention import RelativePositionBias
+from uninas.ops.modules.conv import ParallelConv
+from uninas.ops.modules.regularize import ChannelScale
 
 SMALL = {"widths": (16, 16, 32, 32), "depths": (1, 1, 1, 1)}
 

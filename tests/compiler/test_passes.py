@@ -15,10 +15,10 @@ from uninas.compiler import PASSES, lower
 from uninas.compiler.init import initialise
 from uninas.compiler.passes import batch_branches, fuse_attention, sink_upsampling
 from uninas.genotype import BlockGraph, GraphBuilder, Ref
-from uninas.ops.attention import Affinity, FusedAttention
-from uninas.ops.conv import ParallelConv, SharedInputConv
-from uninas.ops.merge import ChunkChannels, ConcatChannels
-from uninas.ops.pool import UpsampleTo
+from uninas.ops.modules.attention import Affinity, FusedAttention
+from uninas.ops.modules.conv import ParallelConv, SharedInputConv
+from uninas.ops.modules.merge import ChunkChannels, ConcatChannels
+from uninas.ops.modules.pool import UpsampleTo
 
 CHANNELS = 12
 

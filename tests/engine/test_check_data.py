@@ -45,8 +45,9 @@ def edit(path: Path, change) -> None:
 
 
 def test_a_missing_folder_says_how_to_make_it(tmp_path):
-    assert "uninas data make tiny-coco DIR" in complaint("tiny_coco", tmp_path / "none")
-    assert "uninas data make digits DIR" in complaint("tiny_digits", tmp_path / "none")
+    assert "uninas data make tiny-coco --out DIR" in complaint("tiny_coco", tmp_path / "none")
+    assert "uninas data make digits --out DIR" in complaint("tiny_digits", tmp_path / "none")
+    assert "give the data set's folder" in complaint("tiny_fashion", tmp_path / "none")
     assert "no such folder" in complaint("imagenet", tmp_path / "none")
 
 

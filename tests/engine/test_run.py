@@ -70,8 +70,8 @@ def test_a_killed_run_resumes_exactly(genotype, folders, tmp_path):
 
     genotype.save(tmp_path / "g.yaml")
     killed = tmp_path / "killed"
-    common = ["--protocol", "tiny_imagenet", "--genotype", str(tmp_path / "g.yaml"), "--data-root", str(folders)]
-    arguments = [*common, "--work-dir", str(killed), "--set", *RANDOM]
+    common = [str(tmp_path / "g.yaml"), "--protocol", "tiny_imagenet", "--data-root", str(folders)]
+    arguments = [*common, "--out", str(killed), "--set", *RANDOM]
     process = subprocess.Popen(command(*arguments), env=ENVIRONMENT, stdout=subprocess.DEVNULL)
     deadline = time.time() + 120
     while max(losses(killed), default=0) < 6 and process.poll() is None and time.time() < deadline:
@@ -122,8 +122,8 @@ def test_two_processes_give_the_gradients_of_one_with_twice_the_batch_and_share_
 @pytest.mark.slow
 def test_torchrun_trains_with_scaled_rates(genotype, folders, tmp_path):
     genotype.save(tmp_path / "g.yaml")
-    arguments = ["--protocol", "tiny_imagenet", "--genotype", str(tmp_path / "g.yaml"), "--data-root", str(folders)]
-    arguments += ["--work-dir", str(tmp_path / "w"), "--json"]
+    arguments = [str(tmp_path / "g.yaml"), "--protocol", "tiny_imagenet", "--data-root", str(folders)]
+    arguments += ["--out", str(tmp_path / "w"), "--json"]
     arguments += ["--set", "schedule.epochs=2", "batch_size=4", "data.input_size=[32, 32]"]
     start = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     done = subprocess.run(command(*arguments, start=start), env=ON_CPU, capture_output=True, text=True)

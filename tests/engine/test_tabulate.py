@@ -16,7 +16,8 @@ from engine.test_idx import write
 from engine.trainings import MadeUp
 
 from uninas.engine.errors import DataError, EngineError
-from uninas.engine.tabulate import TableFolder, TabulateConfig, bands, draw, tabulate
+from uninas.engine.tabulate import TableFolder, TabulateConfig, tabulate
+from uninas.engine.tabulate.draw import bands, draw
 from uninas.errors import StudyError
 from uninas.search import Space
 

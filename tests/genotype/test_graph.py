@@ -13,7 +13,7 @@ from torch import fx, nn
 
 from uninas import GenotypeError
 from uninas.genotype import INPUT, OUTPUT, BlockGraph, GraphBuilder, Ref, SubBlock
-from uninas.genotype.graph import fresh_id
+from uninas.genotype.graph import TAKEN_IDS, fresh_id
 from uninas.ops import Value, make
 
 
@@ -31,6 +31,12 @@ def test_a_builder_refuses_an_id_that_is_taken():
     b.add("gelu", b.input, id="first")
     with pytest.raises(GenotypeError, match="'first' already"):
         b.add("relu", b.input, id="first")
+
+
+def test_what_a_compiled_graph_calls_its_own_is_taken():
+    """With this torch; a name that a later one adds belongs in the list."""
+    names = {*dir(fx.GraphModule), *vars(fx.GraphModule(nn.Module(), fx.Graph()))}
+    assert {name for name in names if not name.startswith("_")} <= TAKEN_IDS
 
 
 MUTATIONS = {

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import uninas
-from uninas.ops import attention, large_attention
+from uninas.ops import large_attention
 from uninas.ops.large_attention import LargeBias, expand
+from uninas.ops.modules import attention
 
 
 @pytest.fixture

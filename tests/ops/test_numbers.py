@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from uninas.ops import Grid, Value, make
-from uninas.ops.attention import FusedAttention
-from uninas.ops.conv import SharedInputConv
+from uninas.ops.modules.attention import FusedAttention
+from uninas.ops.modules.conv import SharedInputConv
 
 H, W = 4, 3
 N = H * W

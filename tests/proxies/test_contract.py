@@ -140,6 +140,7 @@ def test_order_of_the_images_does_not_matter(name):
 
 def test_every_proxy_says_what_it_is():
     for name, proxy in PROXIES.items():
+        assert proxies.sign_of(name) == (1 if proxy.higher_is_better else -1)
         assert proxy.name == name and len(proxy.description) > 30
         assert isinstance(proxy.cost, proxies.Cost) and proxy.higher_is_better in (True, False)
     assert proxies.available() == tuple(PROXIES)

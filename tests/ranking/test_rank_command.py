@@ -12,7 +12,7 @@ from .tables import tabulated
 from .test_rank import ARCHS, write_table
 
 TOOL = Path(__file__).parents[2] / "tools" / "rank.py"
-SMALL = ["--batch", "3", "--size", "8", "--proxies", "params, logrank(params, naswot)"]
+SMALL = ["--batch", "3", "--input-size", "8", "--proxy", "params, logrank(params, naswot)"]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_json(table):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--proxies", "parms"], "did you mean 'params'"),
+        (["--proxy", "parms"], "did you mean 'params'"),
         (["--task", "nope"], "choose from: c10, c100"),
         (["--half", "judg"], "did you mean 'judge'"),
         (["--benchmark", "nasbench101"], "did you mean 'nasbench201'"),
@@ -68,7 +68,7 @@ def test_wrong_usage(table, more, message):
 
 def test_a_tabulated_space(tmp_path):
     folder = tabulated.write(tmp_path / "table")
-    words = ["rank", "--table", str(folder), "--proxies", "naswot", "--out", str(tmp_path / "out"), "--batch", "4"]
+    words = ["rank", "--table", str(folder), "--proxy", "naswot", "--out", str(tmp_path / "out"), "--batch", "4"]
     result = CliRunner().invoke(app, [*words, "--input-size", "16", "--task", "a", "--json"])
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)

@@ -57,7 +57,7 @@ def test_draw_where_it_cannot(tmp_path, name, message):
 
 def test_draw_names_what_is_no_network(tmp_path):
     code, _, message = run("draw", "resnot", "--out", tmp_path / "net.svg")
-    assert code == 2 and "known networks" in message
+    assert code == 2 and "did you mean 'resnet'" in message
     code, _, message = run("draw", "convnext", "--input-size", "2", "--out", tmp_path / "net.svg")
     assert code == 2 and "smaller than" in message and not list(tmp_path.iterdir())
 

@@ -9,6 +9,7 @@ import pytest
 
 from uninas import proxies
 from uninas.errors import ProxyError
+from uninas.proxies import registry
 from uninas.search.measurement import State
 from uninas.search.objective import Objective, parse_objectives
 from uninas.search.table import FRESH, SEARCH, Table
@@ -114,10 +115,7 @@ def test_single_proxies_are_their_value_and_a_minus_minimises():
 
 
 def test_a_proxy_that_is_lower_for_better_networks_is_minimised(monkeypatch):
-    from dataclasses import replace
-
-    flipped = replace(proxies.PROXIES["naswot"], higher_is_better=False)
-    monkeypatch.setitem(proxies.PROXIES, "naswot", flipped)
+    monkeypatch.setattr(registry, "LOWER_IS_BETTER", {"naswot"})
     assert Objective.parse("naswot").signs == (-1,)
     aggregate = Objective.parse("logrank(naswot, jacov)")
     table, rows = table_of(aggregate)

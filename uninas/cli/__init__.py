@@ -9,7 +9,9 @@ import typer
 
 from .. import __version__
 from . import data, openmmlab, protocols, training
+from .application import Application
 from .common import err, fail, out, print_json, read_genotype, run, usage
+from .demo import demo
 from .draw import diff, draw
 from .networks import cost_command, score, show, validate
 from .overrides import spread
@@ -23,7 +25,7 @@ from .tidy import tidy
 
 __all__ = ["app", "err", "fail", "main", "out", "print_json", "read_genotype", "run", "usage"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = Application(completion=True)
 
 app.command()(show)
 app.command("cost")(cost_command)
@@ -43,6 +45,7 @@ app.command()(training.test)
 app.command()(training.predict)
 app.command("export-backbone")(openmmlab.export_backbone)
 app.command()(openmmlab.doctor)
+app.command()(demo)
 app.add_typer(protocols.app, name="protocol")
 app.add_typer(data.app, name="data")
 app.add_typer(openmmlab.app, name="mm")

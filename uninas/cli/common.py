@@ -5,20 +5,23 @@ Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage or input that is not 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
-from .. import blocks
-from ..blocks.networks import named_or_file
-from ..errors import GenotypeError, UninasError
-from ..genotype import Genotype
+from ..errors import GenotypeError, UninasError, nearest
 from ..units import parse_size
+from . import completion
+from .application import print_json
+
+if TYPE_CHECKING:
+    from ..genotype import Genotype
+
+__all__ = ["err", "fail", "option", "out", "print_json", "read_genotype", "run", "usage"]
 
 out = Console()
 err = Console(stderr=True)
@@ -39,29 +42,61 @@ def option(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
     return parser
 
 
-GenotypeArgument = Annotated[str, typer.Argument(metavar="GENOTYPE", help="A file, or the name of a known network.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-InputSize = Annotated[
-    Any, typer.Option(parser=option(parse_size), metavar="SIZE", help="Image side, or HEIGHTxWIDTH, in pixels.")
+MEANING = {
+    "genotype": "A genotype file, or the name of a known network.",
+    "input_size": "Image side, or HEIGHTxWIDTH, in pixels.",
+    "batch": "Images of a batch.",
+    "classes": "Classes of the head.",
+    "device": "What computes: cpu, cuda, cuda:1.",
+    "workers": "Processes that work at once.",
+    "threads": "CPU threads of a process.",
+    "seed": "The same seed gives the same result.",
+    "proxy": "Training-free scores by name.",
+    "protocol": "Training protocol: a name of `uninas protocol list`, or a file.",
+    "space": "Search space: a name in spaces/, or a file.",
+    "data_root": "Folder of the data set that the protocol is for.",
+    "force": "Replace what is there.",
+    "as_json": "Print one JSON object instead of text.",
+}
+"""What an option means, in every command that has it; one may add a sentence of its own."""
+
+
+def meaning(name: str, more: str = "") -> str:
+    """The help of an option that several commands have."""
+    return f"{MEANING[name]} {more}".strip()
+
+
+GenotypeArgument = Annotated[
+    str, typer.Argument(metavar="GENOTYPE", help=meaning("genotype"), autocompletion=completion.genotypes)
 ]
-Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
-Device = Annotated[str, typer.Option(metavar="DEVICE", help="What scores: cpu, cuda, cuda:1.")]
+ProtocolOption = Annotated[
+    str, typer.Option("--protocol", metavar="PROTOCOL", help=meaning("protocol"), autocompletion=completion.protocols)
+]
+ProtocolArgument = Annotated[
+    str, typer.Argument(metavar="PROTOCOL", help=meaning("protocol"), autocompletion=completion.protocols)
+]
+DataRoot = Annotated[Path, typer.Option("--data-root", metavar="DIR", help=meaning("data_root"))]
+JsonOption = Annotated[bool, typer.Option("--json", help=meaning("as_json"))]
+InputSize = Annotated[Any, typer.Option(parser=option(parse_size), metavar="SIZE", help=meaning("input_size"))]
+Classes = Annotated[int, typer.Option(min=0, metavar="N", help=meaning("classes", "0 stands for the backbone alone."))]
+Threads = Annotated[int, typer.Option(min=1, metavar="N", help=meaning("threads"))]
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help=meaning("workers"))]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help=meaning("device"))]
+Batch = Annotated[int, typer.Option(min=1, metavar="N", help=meaning("batch"))]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help=meaning("seed"))]
+Force = Annotated[bool, typer.Option("--force", help=meaning("force"))]
 
 
 def read_genotype(text: str) -> Genotype:
     """A genotype from a file, or a known network by name."""
-    if text not in blocks.NETWORKS and not Path(text).exists():
-        known = ", ".join(blocks.NETWORKS)
-        raise GenotypeError(f"there is no such file, and no network of that name; known networks: {known}", text)
+    from ..blocks.networks import NETWORKS, named_or_file
+
+    if text not in NETWORKS and not Path(text).exists():
+        raise GenotypeError(f"there is no such file, and no network of that name; {nearest(text, NETWORKS)}", text)
     return named_or_file(text)
 
 
-def print_json(data: Any) -> None:
-    """One JSON object on standard output."""
-    typer.echo(json.dumps(data, indent=1))
-
-
-def fail(error: Exception, code: int) -> int:
+def fail(error: Exception | str, code: int) -> int:
     """Prints an error in one line (or a line each) and returns the exit code."""
     err.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
     return code
@@ -81,9 +116,12 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> NoRetur
         application(arguments)  # exits by itself: 0, 1 when aborted, 2 for wrong usage
     except UninasError as error:
         sys.exit(fail(error, error.exit_code))
+    except OSError as error:  # a folder that is a file, a disk that is full; not ours to foresee everywhere
+        if error.filename is None:
+            raise
+        sys.exit(fail(f"{error.filename}: {error.strerror or error}", 1))
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in TRAINING_PACKAGES:
             raise
-        remedy = 'pip install "uninas-toolkit[mm]"'
-        sys.exit(fail(UninasError(f"this needs {error.name}, which is not installed: {remedy}"), 1))
+        sys.exit(fail(f'this needs {error.name}, which is not installed: pip install "uninas-toolkit[mm]"', 1))
     sys.exit(0)

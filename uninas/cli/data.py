@@ -7,43 +7,62 @@ from typing import Annotated
 
 import typer
 
-from .common import JsonOption, print_json
+from . import completion
+from .application import Application
+from .common import Force, JsonOption, ProtocolArgument, Seed, meaning, print_json
 from .overrides import SetOption
 
-app = typer.Typer(no_args_is_help=True, help="Small data sets in real formats, and checks of real ones.")
+app = Application(help="Small data sets in real formats, and checks of real ones.")
 
 
 @app.command("make")
 def make_data(
-    kind: Annotated[str, typer.Argument(help="tiny-imagenet, digits, tiny-coco or tiny-ade.")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
-    train: Annotated[int | None, typer.Option(min=1, help="Training images.")] = None,
-    val: Annotated[int | None, typer.Option(min=1, help="Validation images.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a data set that was made here before.")] = False,
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND", help="tiny-imagenet, digits, tiny-coco or tiny-ade.", autocompletion=completion.data_sets
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="A new folder; default: data/KIND.")] = None,
+    folder: Annotated[Path | None, typer.Argument(hidden=True)] = None,
+    seed: Seed = 0,
+    train: Annotated[int | None, typer.Option(min=1, metavar="N", help="Training images.")] = None,
+    val: Annotated[int | None, typer.Option(min=1, metavar="N", help="Validation images.")] = None,
+    force: Force = False,
     as_json: JsonOption = False,
 ) -> None:
     """Writes a small data set in a real format: for trying things out, and for tests."""
     from ..toydata import make
 
+    if out is not None and folder is not None:
+        raise typer.BadParameter("one folder is written: --out DIR")
+    target = out or folder or Path("data", kind)
     sizes = {key: value for key, value in (("train", train), ("val", val)) if value is not None}
-    counts = make(kind, directory, seed, force, **sizes)
+    counts = make(kind, target, seed, force, **sizes)
     if as_json:
-        print_json({"kind": kind, "directory": str(directory), "seed": seed, **counts})
+        print_json({"kind": kind, "out": str(target), "seed": seed, **counts})
         return
-    typer.echo(f"{directory}: {counts['classes']} classes, {counts['train']} training, {counts['val']} held-out images")
+    typer.echo(f"{target}: {counts['classes']} classes, {counts['train']} training, {counts['val']} held-out images")
 
 
 @app.command("check")
 def check_data(
-    name: Annotated[str, typer.Argument(metavar="PROTOCOL", help="The protocol that the data set is for.")],
-    data_root: Annotated[Path, typer.Argument(metavar="DIR", help="The data set's folder.")],
+    name: ProtocolArgument,
+    data_root: Annotated[Path, typer.Argument(metavar="DIR", help=meaning("data_root"))],
     changes: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Checks that a data set is the one a protocol describes."""
     from ..engine import protocol
+
+    plan = protocol.load(name, protocol.parse_changes(changes or []))
+
     from ..engine.check import check
 
-    for remark in check(protocol.load(name, protocol.parse_changes(changes or [])), data_root):
-        typer.echo(f"note: {remark}")
+    notes = check(plan, data_root)
+    if as_json:
+        print_json({"protocol": name, "data_root": str(data_root), "notes": list(notes)})
+        return
+    for note in notes:
+        typer.echo(f"note: {note}")
     typer.echo(f"{data_root}: fits the protocol {name}")

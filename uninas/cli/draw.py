@@ -7,21 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import GenotypeArgument, InputSize, JsonOption, print_json, read_genotype
+from . import completion
+from .common import Classes, Force, GenotypeArgument, InputSize, JsonOption, meaning, print_json, read_genotype
 
-Classes = Annotated[int, typer.Option(min=0, help="Classes of the head; 0 draws the backbone.")]
 Width = Annotated[
     float, typer.Option(min=4, max=100, metavar="CM", help="Width of the figure: 8 is a column, 17 a page.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace the file that is there.")]
-Other = Annotated[str, typer.Argument(metavar="OTHER", help="A file, or the name of a known network.")]
+Other = Annotated[str, typer.Argument(metavar="OTHER", help=meaning("genotype"), autocompletion=completion.genotypes)]
 
 
 def draw(
     genotype: GenotypeArgument,
     out: Annotated[Path, typer.Option(metavar="FILE", help="What to write: .svg, .pdf or .png (300 dpi).")],
     input_size: InputSize = "224",
-    num_classes: Classes = 1000,
+    classes: Classes = 1000,
     width: Width = 8.0,
     force: Force = False,
     as_json: JsonOption = False,
@@ -34,7 +33,7 @@ def draw(
 
     _check(out, force)
     found = read_genotype(genotype)
-    figure = draw_network(found, input_size, num_classes, centimetres=width)
+    figure = draw_network(found, input_size, classes, centimetres=width)
     _write(figure, out)
     if as_json:
         print_json({"key": found.key, "out": str(out), "width_cm": figure.centimetres})
@@ -50,7 +49,7 @@ def diff(
         typer.Option(metavar="FILE", help="Also draw OTHER with what is new in it marked: .svg, .pdf, .png."),
     ] = None,
     input_size: InputSize = "224",
-    num_classes: Classes = 1000,
+    classes: Classes = 1000,
     width: Width = 8.0,
     force: Force = False,
     as_json: JsonOption = False,
@@ -65,10 +64,10 @@ def diff(
         _check(out, force)
     first, second = read_genotype(genotype), read_genotype(other)
     found = difference(first, second)
-    before, after = (cost(network, input_size, num_classes) for network in (first, second))
+    before, after = (cost(network, input_size, classes) for network in (first, second))
     if out is not None:
         notes = [f"marked: what differs from {first.name or first.key[:12]}"]
-        _write(draw_network(second, input_size, num_classes, found.after, notes, width), out)
+        _write(draw_network(second, input_size, classes, found.after, notes, width), out)
     if as_json:
         report = {
             "key": {"before": first.key, "after": second.key},

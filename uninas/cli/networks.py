@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from ..device import usable
 from ..errors import GenotypeError
-from ..genotype import Genotype, cost
-from ..proxies import split_names
 from ..search.config import SearchConfig
-from ..units import format_count, parse_size
+from ..units import format_count
+from . import completion
 from .common import (
+    Batch,
+    Classes,
     Device,
     GenotypeArgument,
     InputSize,
     JsonOption,
+    Seed,
     Threads,
     err,
-    option,
+    meaning,
     out,
     print_json,
     read_genotype,
     usage,
 )
+
+if TYPE_CHECKING:
+    from ..genotype import Genotype
 
 
 def _default(name: str) -> Any:
@@ -34,23 +36,26 @@ def _default(name: str) -> Any:
     return SearchConfig.model_fields[name].default
 
 
-_DEFAULT_SIZE = str(_default("proxy_size"))
+_SIZE, _BATCH, _CLASSES = str(_default("proxy_size")), _default("proxy_batch"), _default("proxy_classes")
 
 
 def show(
     genotype: GenotypeArgument,
     input_size: InputSize = "224",
-    num_classes: Annotated[int, typer.Option(min=0, help="Classes of the head.")] = 1000,
+    classes: Classes = 1000,
     code: Annotated[bool, typer.Option("--code", help="Print the compiled code of each distinct graph.")] = False,
     drawing: Annotated[bool, typer.Option("--drawing", help="Draw each distinct sub-block in box characters.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Shows a network block by block: its graphs, output sizes, parameters and MACs."""
+    from rich.markup import escape
+    from rich.table import Table
+
     from ..report.drawing.labels import subblock_labels
     from ..report.text import describe, format_subblock, graph_codes
 
     found = read_genotype(genotype)
-    rows = describe(found, input_size, num_classes)
+    rows = describe(found, input_size, classes)
     if as_json:
         print_json({"key": found.key, "name": found.name, "rows": [row._asdict() for row in rows]})
         return
@@ -80,12 +85,14 @@ def show(
 def cost_command(
     genotype: GenotypeArgument,
     input_size: InputSize = "224",
-    num_classes: Annotated[int, typer.Option(min=0, help="Classes of the head; 0 counts the backbone.")] = 1000,
+    classes: Classes = 1000,
     as_json: JsonOption = False,
 ) -> None:
     """Counts parameters and multiply-adds, exactly, without building the network. (FLOPs = 2 x MACs.)"""
+    from ..genotype import cost
+
     found = read_genotype(genotype)
-    result = cost(found, input_size, num_classes)
+    result = cost(found, input_size, classes)
     if as_json:
         print_json(
             {"key": found.key, "params": result.params, "macs": result.macs, "input_size": list(result.input_size)}
@@ -98,27 +105,37 @@ def cost_command(
 
 def score(
     genotype: GenotypeArgument,
-    proxy: Annotated[str, typer.Option(help="Names of proxies, separated by commas.")] = "vkdnw",
-    size: Annotated[
-        Any, typer.Option(parser=option(parse_size), metavar="SIZE", help="Side of the noise images.")
-    ] = _DEFAULT_SIZE,
-    batch: Annotated[int, typer.Option(min=1, help="Noise images.")] = _default("proxy_batch"),
-    classes: Annotated[int, typer.Option(min=2, help="Classes of the scored network.")] = _default("proxy_classes"),
-    repeats: Annotated[int, typer.Option(min=1, help="Initialisations; 2 or more give a standard error.")] = 3,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same scores.")] = 0,
+    proxy: Annotated[
+        str,
+        typer.Option(
+            metavar="PROXY",
+            help=meaning("proxy", "Proxies, separated by commas."),
+            autocompletion=completion.proxies,
+        ),
+    ] = "vkdnw",
+    input_size: InputSize = _SIZE,
+    batch: Batch = _BATCH,
+    classes: Annotated[int, typer.Option(min=2, metavar="N", help=meaning("classes"))] = _CLASSES,
+    repeats: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Initialisations; 2 or more give a standard error.")
+    ] = 3,
+    seed: Seed = 0,
     device: Device = "cpu",
     threads: Threads = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Scores a network at initialisation with training-free proxies, on noise."""
+    found = read_genotype(genotype)
+
     import torch
 
+    from ..device import usable
+    from ..proxies import split_names
     from ..report.scores import score_table
 
     torch.set_num_threads(threads)
-    found = read_genotype(genotype)
     names = split_names(proxy)
-    rows = usage(lambda: score_table(found, names, size, batch, classes, repeats, seed, usable(device)))
+    rows = usage(lambda: score_table(found, names, input_size, batch, classes, repeats, seed, usable(device)))
     if as_json:
         print_json({"key": found.key, "scores": rows})
         return
@@ -130,23 +147,35 @@ def score(
 
 
 def validate(
-    files: Annotated[list[str], typer.Argument(metavar="GENOTYPE...", help="Files, or names of known networks.")],
+    genotypes: Annotated[
+        list[str], typer.Argument(metavar="GENOTYPE", help=meaning("genotype"), autocompletion=completion.genotypes)
+    ],
     build: Annotated[bool, typer.Option("--build", help="Also build, run one image, and compare the counts.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Checks genotype files; prints the key of each valid one, and exactly what is wrong with the others."""
-    failed = 0
-    for text in files:
-        try:
-            found = read_genotype(text)
-            if build:
-                _check_build(found, text)
-        except GenotypeError as error:
-            failed += 1
-            err.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
-        else:
-            typer.echo(f"{text}: valid, key {found.key}")
-    if failed:
+    results = [_validated(text, build) for text in genotypes]
+    if as_json:
+        print_json({"files": results})
+    else:
+        for result in results:
+            if result["error"] is None:
+                typer.echo(f"{result['file']}: valid, key {result['key']}")
+            else:
+                err.print(f"error: {result['error']}", markup=False, highlight=False, soft_wrap=True)
+    if any(result["error"] is not None for result in results):
         raise typer.Exit(2)
+
+
+def _validated(text: str, build: bool) -> dict[str, str | None]:
+    """The key of a network, or what is wrong with its file."""
+    try:
+        found = read_genotype(text)
+        if build:
+            _check_build(found, text)
+    except GenotypeError as error:
+        return {"file": text, "key": None, "error": str(error)}
+    return {"file": text, "key": found.key, "error": None}
 
 
 def _check_build(genotype: Genotype, text: str) -> None:
@@ -154,6 +183,7 @@ def _check_build(genotype: Genotype, text: str) -> None:
     import torch
 
     from ..compiler import build
+    from ..genotype import cost
 
     network = build(genotype, num_classes=10).eval()
     declared, real = cost(genotype, num_classes=10).params, sum(p.numel() for p in network.parameters())

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from .common import JsonOption, print_json
+from . import completion
+from .application import Application
+from .common import Force, GenotypeArgument, JsonOption, meaning, print_json, read_genotype
 from .overrides import SetOption
 
-app = typer.Typer(no_args_is_help=True, help="mmdet's and mmseg's own tools, beside a current PyTorch.")
+app = Application(help="mmdet's and mmseg's own tools, beside a current PyTorch.")
 THEIRS = {"allow_extra_args": True, "allow_interspersed_args": False}
 """Whatever follows the config is the tool's."""
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config of mmdet or mmseg.")]
@@ -57,28 +59,40 @@ def doctor(
 
 
 def export_backbone(
-    genotype: Annotated[str, typer.Argument(metavar="GENOTYPE", help="A file, or the name of a known network.")],
-    to: Annotated[str, typer.Option(help="mmdet or mmseg.")],
+    genotype: GenotypeArgument,
+    to: Annotated[str, typer.Option(metavar="PACKAGE", help="mmdet or mmseg.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder.")],
     framework: Annotated[
-        str | None, typer.Option(help="mask_rcnn, cascade_rcnn, retinanet; upernet, fpn. Default: the first of each.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="mask_rcnn, cascade_rcnn, retinanet; upernet, fpn. Default: the first of each."
+        ),
     ] = None,
-    weights: Annotated[str | None, typer.Option(help="Checkpoint with the backbone's weights: a file or URL.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="CHECKPOINT", help="Checkpoint with the backbone's weights: a file or URL.")
+    ] = None,
     protocol_name: Annotated[
-        str | None, typer.Option("--protocol", help="What fills the config; default: COCO's, ADE20K's.")
+        str | None,
+        typer.Option(
+            "--protocol",
+            metavar="PROTOCOL",
+            help=meaning("protocol", "Default: COCO's, ADE20K's."),
+            autocompletion=completion.protocols,
+        ),
     ] = None,
-    data_root: Annotated[str | None, typer.Option(help="The data set's folder.")] = None,
+    data_root: Annotated[str | None, typer.Option(metavar="DIR", help=meaning("data_root"))] = None,
     changes: SetOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a folder that was exported before.")] = False,
+    force: Force = False,
     as_json: JsonOption = False,
 ) -> None:
     """Writes a self-contained config for stock mmdet or mmseg, the backbone's weights, and how to run it."""
+    network = read_genotype(genotype)
+
     from ..engine import protocol
-    from ..engine.backbone import as_genotype
     from ..export.openmmlab import export
 
     done = export(
-        as_genotype(genotype),
+        network,
         to,
         out,
         framework=framework,

@@ -9,7 +9,6 @@ import typer
 
 from ..errors import UninasError
 
-GenotypeOption = Annotated[str, typer.Option("--genotype", help="A genotype file, or the name of a known network.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the protocol, e.g. schedule.epochs=3.")
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,27 +9,22 @@ import typer
 
 from ..engine.race.config import RaceConfig
 from ..units import format_count
-from .common import JsonOption, err, print_json, usage
-from .settings import with_options
+from .common import DataRoot, JsonOption, ProtocolOption, err, print_json, usage
+from .overrides import SetOption
+from .progress import ProgressLog
+from .settings import as_options, with_options
 
-Studies = Annotated[list[Path], typer.Argument(metavar="STUDY...", help="Folders of searches.")]
-Protocol = Annotated[str, typer.Option("--protocol", help="Training protocol: a name in protocols/, or a file.")]
-Data = Annotated[Path, typer.Option("--data-root", metavar="DIR", help="Folder of the data that the protocol names.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the protocol, e.g. batch_size=32.")
-]
+Studies = Annotated[list[Path], typer.Argument(metavar="STUDY", help="Folders of searches.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where best.yaml goes; default: the study.")]
-INTERVAL = 60.0
-"""Seconds between two lines of progress in a round."""
 
 
 @with_options(RaceConfig, skip=("studies", "protocol", "data_root", "changes"))
 def race(
     settings: dict[str, Any],
     studies: Studies,
-    protocol: Protocol,
-    data_root: Data,
-    set: Set = None,
+    protocol: ProtocolOption,
+    data_root: DataRoot,
+    set: SetOption = None,
     out: Out = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,22 +34,20 @@ def race(
     moment, the same command goes on. Writes best.yaml, the winner, and race.json.
     """
     from ..engine import protocol as protocols
+
+    where = {"studies": studies, "protocol": protocol, "data_root": data_root}
+    given = usage(lambda: {**settings, **where, "changes": protocols.parse_changes(set or [])})
+    config = usage(lambda: as_options(RaceConfig, given))
+
     from ..engine.race.run import Progress
     from ..engine.race.run import race as run_race
 
-    where = {"studies": studies, "protocol": protocol, "data_root": data_root}
-    config = usage(lambda: RaceConfig.parse({**settings, **where, "changes": protocols.parse_changes(set or [])}))
-    last = (0, -INTERVAL)
+    with ProgressLog(err, "training") as log:
 
-    def report(state: Progress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if state.epochs != last[0] or now - last[1] >= INTERVAL or state.done == state.total:
-            last = (state.epochs, now)
-            line = f"{state.runners} networks for {state.epochs} epochs: trained {state.done}/{state.total}"
-            err.print(f"{time.strftime('%H:%M:%S')} {line}", markup=False, highlight=False, soft_wrap=True)
+        def report(state: Progress) -> None:
+            log.update(state.done, state.total, f"training {state.runners} networks for {state.epochs} epochs")
 
-    result = run_race(config, out, report)
+        result = run_race(config, out, report)
     if as_json:
         print_json(result.to_dict())
         return

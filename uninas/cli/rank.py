@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from .common import Device, JsonOption, err, out, print_json, usage
+from ..errors import UninasError
+from ..units import parse_size
+from . import completion
+from .common import Batch, Device, Force, JsonOption, Seed, Threads, Workers, err, meaning, option, print_json, usage
+from .common import out as console
 
 if TYPE_CHECKING:
     from ..ranking.rank import Rank
 
 
+def _square(text: str) -> int:
+    """One side: the networks of tables take square images."""
+    height, width = parse_size(text)
+    if height != width:
+        raise UninasError(f"{text!r} is not square, and networks of tables take square images; write one side")
+    return height
+
+
 def rank(
     table: Annotated[str, typer.Option(metavar="TABLE", help="A file or folder, or a folder of tables/.")],
-    proxies: Annotated[str, typer.Option(help="Proxies and aggregates, such as vkdnw_agg,'logrank(macs, jacov)'.")],
-    out_folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the scores and results.")],
+    proxy: Annotated[
+        str,
+        typer.Option(
+            metavar="PROXY",
+            help=meaning("proxy", "Proxies and aggregates: vkdnw_agg,'logrank(macs, jacov)'."),
+            autocompletion=completion.proxies,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the scores and results.")],
     benchmark: Annotated[
         str | None,
         typer.Option(
@@ -25,28 +43,32 @@ def rank(
         ),
     ] = None,
     task: Annotated[
-        str, typer.Option("--task", "--columns", help="Tasks or single columns of the table; default: all.")
+        str, typer.Option(metavar="NAMES", help="Tasks or single columns of the table; default: all.")
     ] = "",
-    limit: Annotated[int | None, typer.Option(min=2, help="Networks to draw; default: all.")] = None,
+    limit: Annotated[int | None, typer.Option(min=2, metavar="N", help="Networks to draw; default: all.")] = None,
     half: Annotated[
         str | None, typer.Option(metavar="choose|judge", help="Rank only the drawn that are in this fixed half.")
     ] = None,
     reference: Annotated[
-        str, typer.Option(help="What leads are over: proxies, aggregates, params, macs, depth.")
+        str, typer.Option(metavar="NAMES", help="What leads are over: proxies, aggregates, params, macs, depth.")
     ] = "macs",
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of a process.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same scores.")] = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds to average over.")] = 1,
-    images: Annotated[Path | None, typer.Option(help="Folder of images to score on; default: noise.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Inputs.")] = 64,
-    input_size: Annotated[
-        int | None,
-        typer.Option("--input-size", "--size", min=1, help="Side of the inputs in pixels; default: the table's."),
+    workers: Workers = 1,
+    threads: Threads = 1,
+    seed: Seed = 0,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Seeds to average over.")] = 1,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of images to score on; default: noise.")
     ] = None,
-    classes: Annotated[int | None, typer.Option(min=2, help="Classes of the networks; default: the table's.")] = None,
+    batch: Batch = 64,
+    input_size: Annotated[
+        Any,
+        typer.Option(parser=option(_square), metavar="SIZE", help=meaning("input_size", "Default: the table's.")),
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=2, metavar="N", help=meaning("classes", "Default: the table's."))
+    ] = None,
     device: Device = "cpu",
-    force: Annotated[bool, typer.Option("--force", help="Replace results of another setting in --out.")] = False,
+    force: Force = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ranks trained networks with training-free proxies, and compares with what their training achieved.
@@ -55,10 +77,12 @@ def rank(
     Kendall's tau-b, Spearman's correlation, nDCG, tau given size, tau within a family, the mean label of the best 5 %,
     each with a 95 % bootstrap interval, and the lead in tau over --reference. Writes scores.csv, metrics.json,
     scores.png and metrics.png in --out, and keeps every score in scores.sqlite: run the same command again to go on
-    after an interruption, with more proxies, seeds or networks.
+    after an interruption, with more proxies, seeds or networks. Results of another setting are replaced by --force.
     """
-    from ..ranking.progress import ProgressLog
+    from rich.console import Console
+
     from ..ranking.text import WIDTH, notes, tables
+    from .progress import ProgressLog
 
     def prepare() -> Rank:
         from ..proxies import split_names
@@ -73,8 +97,8 @@ def rank(
         return Rank(
             RankConfig(
                 table=path,
-                proxies=split_names(proxies),
-                out=out_folder,
+                proxies=split_names(proxy),
+                out=out,
                 tasks=split_names(task) or None,
                 limit=limit,
                 half=checked_half(half) if half is not None else None,
@@ -99,9 +123,9 @@ def rank(
     if as_json:
         print_json({**ranking.to_json(), "files": [str(file) for file in files]})
         return
-    wide = out if out.is_terminal else Console(width=max(out.width, WIDTH))
+    wide = console if console.is_terminal else Console(width=max(console.width, WIDTH))
     for found in tables(ranking):
         wide.print(found)
     for line in notes(ranking):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
-    out.print("wrote " + ", ".join(str(file) for file in files), markup=False, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print("wrote " + ", ".join(str(file) for file in files), markup=False, highlight=False, soft_wrap=True)

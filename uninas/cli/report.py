@@ -9,11 +9,14 @@ from typing import Annotated
 import typer
 
 from ..errors import UninasError
-from .common import JsonOption, err, print_json
+from .common import Force, JsonOption, err, print_json
+from .progress import ProgressLog
+
+DRAWING = "drawing networks"
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of searches, finished or running.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of searches, finished or running.")],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What to write; default: report.html in the first RUN.")
     ] = None,
@@ -21,18 +24,18 @@ def report(
         Path | None,
         typer.Option(metavar="FILE.csv", help="Results of trained networks: a column key, and columns of numbers."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no report of uninas.")] = False,
+    force: Force = False,
     as_json: JsonOption = False,
 ) -> None:
     """Makes a page of a study that opens from disk: networks as drawings, plots, and a table of all candidates.
 
-    Only reads the study, also while the search runs. A report of before is replaced.
+    Only reads the study, also while the search runs. A report of before is replaced, any other file with --force alone.
     """
     from ..report.html.write import write
 
     start = time.perf_counter()
-    with _Line() as line:
-        found = write(folders, out, trained, force, line.update)
+    with ProgressLog(err, DRAWING, transient=True) as log:
+        found = write(folders, out, trained, force, log.update)
     if as_json:
         print_json(found)
     else:
@@ -47,29 +50,11 @@ def write_after_search(folder: Path) -> list[str]:
     from ..report.html.write import write
 
     try:
-        with _Line() as line:
-            return [write([folder], progress=line.update)["out"]]
+        with ProgressLog(err, DRAWING, transient=True) as log:
+            return [write([folder], progress=log.update)["out"]]
     except UninasError as error:
         reason = str(error)
     except Exception as error:  # the search is done, whatever this is
         reason = f"{type(error).__name__}: {error}; please report this"
     err.print(f"no report: {reason}", markup=False, highlight=False, soft_wrap=True)
     return []
-
-
-class _Line:
-    """A bar while networks are drawn, where there is a terminal."""
-
-    def __enter__(self) -> _Line:
-        from rich.progress import Progress
-
-        self._bar = Progress(console=err, disable=not err.is_terminal, transient=True)
-        self._task = self._bar.add_task("drawing networks", total=None)
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def update(self, done: int, total: int) -> None:
-        self._bar.update(self._task, completed=done, total=total)

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import StudyError
-from ..report.progress import SearchLog, summary_lines
-from ..search.config import SearchConfig, problems
-from .common import JsonOption, err, usage
+from .. import yaml_files
+from ..errors import ResourceError, StudyError
+from ..search.config import SearchConfig
+from .common import JsonOption, err, print_json, usage
 from .report import write_after_search
-from .settings import with_options
+from .settings import as_options, with_options
 
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the study; default: runs/DATE-TIME.")]
 Set = Annotated[
@@ -35,37 +35,32 @@ def search(
     in --out. The best network's
     score is measured anew, on seeds that the search never used. Kill it at any moment: --resume goes on.
     """
-    from ..search.run import search as run_search
-
     settings["out"] = out or Path("runs", time.strftime("%Y-%m-%d-%H%M%S"))
-    config = usage(lambda: _parse({**settings, "strategy_settings": _pairs(set or [])}))
+    config = usage(lambda: as_options(SearchConfig, {**settings, "strategy_settings": _pairs(set or [])}))
+
+    from ..report.progress import SearchLog, summary_lines
+    from ..search.run import search as run_search  # with torch, after what is answered without
+
     with SearchLog(err) as log:
         summary = run_search(config, log.update)
     if report:
         summary.files += write_after_search(config.out)
     if as_json:
-        typer.echo(summary.model_dump_json(indent=1))
+        print_json(summary.model_dump(mode="json"))
         return
     for line in summary_lines(summary):
         typer.echo(line)
 
 
-def _parse(settings: dict[str, Any]) -> SearchConfig:
-    """Settings whose faults are named as options."""
-    try:
-        return SearchConfig.parse(settings)
-    except StudyError as error:
-        raise StudyError(problems(error)) from None
-
-
 def _pairs(texts: list[str]) -> dict[str, Any]:
     """`population=64` as data; values are read as YAML."""
-    import yaml
-
     found = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise StudyError(f"--set {text}: write KEY=VALUE, such as population=64")
-        found[key.strip()] = yaml.safe_load(value)
+        try:
+            found[key.strip()] = yaml_files.parse(value)
+        except ResourceError as error:
+            raise StudyError(f"--set {text}: {error}") from None
     return found

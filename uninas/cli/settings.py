@@ -6,11 +6,50 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Collection
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+from ..errors import UninasError
+from . import completion
+
+NAMES = {"num_classes": "classes"}
+"""Settings that are called otherwise on the command line."""
+METAVARS = {"input_size": "SIZE", "proxy_size": "SIZE"}
+COMPLETIONS = {
+    "protocol": completion.protocols,
+    "proxy": completion.proxies,
+    "space": completion.spaces,
+    "strategy": completion.strategies,
+}
+Parsed = TypeVar("Parsed", bound="Settings")
+
+
+class Settings(Protocol):
+    """A pydantic class that `with_options` makes options of."""
+
+    @classmethod
+    def parse(cls: type[Parsed], data: dict[str, Any]) -> Parsed: ...
+
+
+def flag_of(name: str) -> str:
+    """`--max-params` of max_params."""
+    return f"--{NAMES.get(name, name).replace('_', '-')}"
+
+
+def as_options(model: type[Parsed], data: dict[str, Any]) -> Parsed:
+    """Settings from plain data, whose faults are named as options: `max_params: ...` becomes `--max-params: ...`."""
+    try:
+        return model.parse(data)
+    except UninasError as error:
+        lines = []
+        for line in str(error).split("\n"):
+            name, colon, rest = line.partition(":")
+            known = colon and name in model.model_fields  # type: ignore[attr-defined]
+            lines.append(f"{flag_of(name)}:{rest}" if known else line)
+        raise type(error)("\n".join(lines)) from None
 
 
 def with_options(model: type[BaseModel], skip: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable]:
@@ -45,8 +84,8 @@ def with_options(model: type[BaseModel], skip: Collection[str] = ()) -> Callable
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     """The option of a field: a flag for true and false, a number for numbers, text for all else."""
     plain = _plain(field.annotation)
-    flag = f"--{name.replace('_', '-')}"
-    metavar = {int: "N", float: "X"}.get(plain, name.upper().replace("_", "-"))
+    flag = flag_of(name)
+    metavar = {int: "N", float: "X"}.get(plain, METAVARS.get(name, flag[2:].upper()))
     text = (field.description or "").replace("\n", " ")
     if plain is bool:
         names = [f"{flag}/--no-{flag[2:]}"] if field.default else [flag]
@@ -54,7 +93,8 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     else:
         default = field.get_default(call_default_factory=True)
         shown = "" if default in (None, (), [], {}) or field.is_required() else f" [default: {default}]"
-        info = typer.Option(flag, metavar=metavar, help=text + shown, show_default=False)
+        completed = COMPLETIONS.get(name)
+        info = typer.Option(flag, metavar=metavar, help=text + shown, show_default=False, autocompletion=completed)
     kind = plain if plain in (bool, int, float) else str
     annotation = Annotated[kind | None, info]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

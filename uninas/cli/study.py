@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import JsonOption, out, print_json
+from .common import Force, JsonOption, print_json
+from .common import out as console
 
 if TYPE_CHECKING:
     from ..search.study import Ranked, StudyReader
@@ -21,10 +22,10 @@ def study(
     lineage: Annotated[
         str | None, typer.Option(metavar="KEY", help="Show how a candidate came to be; first digits of its key.")
     ] = None,
-    export: Annotated[
+    out: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Write all candidates with their mean scores.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Let --export replace a file.")] = False,
+    force: Force = False,
     as_json: JsonOption = False,
 ) -> None:
     """Shows a study: what was searched, what failed, and the best candidates so far.
@@ -36,8 +37,8 @@ def study(
     if front and lineage is not None:
         raise typer.BadParameter("--front and --lineage exclude each other")
     with Study.open(folder) as found:
-        if export is not None:
-            _export(found, export, force, as_json)
+        if out is not None:
+            _export(found, out, force, as_json)
         elif lineage is not None:
             _lineage(found, lineage, as_json)
         else:
@@ -64,7 +65,7 @@ def _show(study: StudyReader, top: int, front: bool, as_json: bool) -> None:
     parents = {row.candidate.parent for row in rows if row.candidate.parent is not None}
     keys = {parent: study.candidate(parent).key for parent in parents}
     title = f"{len(rows)} that nothing beats in all objectives" if front else f"the best {len(rows)}"
-    out.print(ranked_table(rows, names, keys, title))
+    console.print(ranked_table(rows, names, keys, title))
 
 
 def _ranked(row: Ranked, names: list[str]) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def _lineage(study: StudyReader, key: str, as_json: bool) -> None:
     if as_json:
         print_json({"lineage": [asdict(candidate) for candidate in candidates]})
     else:
-        out.print(lineage_table(candidates))
+        console.print(lineage_table(candidates))
 
 
 def _export(study: StudyReader, path: Path, force: bool, as_json: bool) -> None:
@@ -86,6 +87,6 @@ def _export(study: StudyReader, path: Path, force: bool, as_json: bool) -> None:
 
     count = write_csv(study, path, force)
     if as_json:
-        print_json({"file": str(path), "candidates": count})
+        print_json({"out": str(path), "candidates": count})
     else:
         typer.echo(f"wrote {path}: {count} candidates")

@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..engine.tabulate.config import TabulateConfig
-from .common import JsonOption, err, print_json, usage
-from .settings import with_options
+from .common import DataRoot, JsonOption, err, print_json, usage
+from .progress import ProgressLog
+from .settings import as_options, with_options
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the table.")]
-Data = Annotated[Path, typer.Option("--data-root", metavar="DIR", help="Folder of the data that the protocol names.")]
-INTERVAL = 60.0
-"""Seconds between two lines of progress."""
 
 
 @with_options(TabulateConfig, skip=("out", "data_root"))
-def tabulate(settings: dict[str, Any], out: Out, data_root: Data, as_json: JsonOption = False) -> None:
+def tabulate(settings: dict[str, Any], out: Out, data_root: DataRoot, as_json: JsonOption = False) -> None:
     """Trains networks of a space alike and writes what they reach: a table that scores are judged by.
 
     Networks are drawn in narrow bands of size, from scratch and by walks from all starts, and trained by one protocol;
     some with several seeds. Every row is on disk when its training ends: kill it at any moment, --resume goes on.
     """
+    config = usage(lambda: as_options(TabulateConfig, {**settings, "out": out, "data_root": data_root}))
+
     from ..engine.tabulate.run import Progress
     from ..engine.tabulate.run import tabulate as run_tabulate
 
-    config = usage(lambda: TabulateConfig.parse({**settings, "out": out, "data_root": data_root}))
-    last = -INTERVAL
+    with ProgressLog(err, "training") as log:
 
-    def report(state: Progress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= INTERVAL or state.done == state.total:
-            last = now
-            left = "" if state.seconds_left is None else f", {state.seconds_left / 60:.0f} min left"
-            line = f"{time.strftime('%H:%M:%S')} trained {state.done}/{state.total}, {state.failed} failed{left}"
-            err.print(line, markup=False, highlight=False, soft_wrap=True)
+        def report(state: Progress) -> None:
+            log.update(state.done, state.total, note=f", {state.failed} failed" if state.failed else "")
 
-    table = run_tabulate(config, report)
+        table = run_tabulate(config, report)
     rows = list(table.rows())
     failed = sum(bool(row.failure) for row in rows)
     if as_json:

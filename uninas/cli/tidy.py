@@ -10,15 +10,15 @@ import typer
 
 from ..errors import GenotypeError
 from ..units import format_count
-from .common import InputSize, JsonOption, Threads, print_json, read_genotype
+from .common import Force, GenotypeArgument, InputSize, JsonOption, Threads, print_json, read_genotype
 
 
 def tidy(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A genotype file, or the name of a known network.")],
+    genotype: GenotypeArgument,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The tidied network; default: FILE's stem + _tidy.yaml.")
+        Path | None, typer.Option(metavar="FILE", help="The tidied network; default: GENOTYPE's stem + _tidy.yaml.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file that is there.")] = False,
+    force: Force = False,
     input_size: InputSize = "224",
     threads: Threads = 2,
     as_json: JsonOption = False,
@@ -27,28 +27,28 @@ def tidy(
 
     The network that is left computes the same, with the same weights, as is checked by running both.
     """
-    import torch
-
-    from ..genotype import cost
-    from ..search.tidy import tidy as take_out
-
-    source = Path(file)
+    source = Path(genotype)
     target = out or source.with_name(f"{source.stem}_tidy.yaml")
-    genotype = read_genotype(file)
+    found = read_genotype(genotype)
     if target.exists() and not force:
         raise GenotypeError("there is such a file already; --force replaces it, --out FILE writes another", str(target))
     if target.is_dir() or not target.parent.is_dir():
         raise GenotypeError(
             "cannot be written: a file in a folder that exists is needed; choose another --out", str(target)
         )
+    import torch
+
+    from ..genotype import cost
+    from ..search.tidy import tidy as take_out
+
     torch.set_num_threads(threads)
-    tidied, removals = take_out(genotype, size=input_size)
+    tidied, removals = take_out(found, size=input_size)
     tidied.save(target)
-    before, after = cost(genotype, input_size), cost(tidied, input_size)
+    before, after = cost(found, input_size), cost(tidied, input_size)
     if as_json:
         report = {
             "out": str(target),
-            "key": {"before": genotype.key, "after": tidied.key},
+            "key": {"before": found.key, "after": tidied.key},
             "params": {"before": before.params, "after": after.params},
             "macs": {"before": before.macs, "after": after.macs},
             "input_size": list(before.input_size),

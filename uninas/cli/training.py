@@ -7,51 +7,54 @@ from typing import Annotated
 
 import typer
 
-from .common import JsonOption, print_json
-from .overrides import CfgOption, GenotypeOption, SetOption, merge_options
+from .common import DataRoot, GenotypeArgument, JsonOption, ProtocolOption, meaning, print_json, read_genotype
+from .overrides import CfgOption, SetOption, merge_options
 
 Checkpoint = Annotated[str, typer.Argument(metavar="CHECKPOINT", help="A checkpoint of `uninas train`: a file or URL.")]
 Launcher = Annotated[
-    str | None, typer.Option(help="none, pytorch (torchrun) or slurm (srun). Default: torchrun is noticed.")
+    str | None,
+    typer.Option(metavar="LAUNCHER", help="none, pytorch (torchrun) or slurm (srun). Default: torchrun is noticed."),
 ]
 
 
 def train(
-    protocol_name: Annotated[str, typer.Option("--protocol", help="A name from `uninas protocol list`, or a file.")],
-    genotype: GenotypeOption,
-    data_root: Annotated[Path, typer.Option(help="The data set's folder.")],
-    work_dir: Annotated[
-        Path | None, typer.Option(help="Where everything goes; default: runs/PROTOCOL-GENOTYPE.")
+    genotype: GenotypeArgument,
+    protocol_name: ProtocolOption,
+    data_root: DataRoot,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where everything goes; default: runs/PROTOCOL-GENOTYPE.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the newest checkpoint in --work-dir.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint in --out.")] = False,
     launcher: Launcher = None,
     amp: Annotated[bool, typer.Option("--amp", help="Mixed precision: the protocol's kind, or fp16.")] = False,
     pretrained: Annotated[
-        str | None, typer.Option(help="Checkpoint that the backbone starts from: a file or URL.")
+        str | None, typer.Option(metavar="CHECKPOINT", help="Checkpoint that the backbone starts from: a file or URL.")
     ] = None,
     changes: SetOption = None,
     cfg_options: CfgOption = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and augmentation.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help=meaning("seed", "Default: the protocol's."))
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Trains a genotype under a protocol: classification, detection or segmentation.
 
-    Checks the data first. Writes checkpoints, the log and the complete config to --work-dir; --resume continues a
-    killed run exactly. Start it with torchrun for several processes.
+    Checks the data first. Writes checkpoints, the log and the complete config to --out; --resume continues a killed
+    run exactly. Start it with torchrun for several processes.
     """
+    network = read_genotype(genotype)
+
     from ..engine import protocol
-    from ..engine.backbone import as_genotype
-    from ..engine.check import check
+
+    seeded = [] if seed is None else [f"seed={seed}"]
+    plan = protocol.load(protocol_name, protocol.parse_changes([*(changes or []), *seeded]))
+
+    from ..engine.check import check  # with torch and mmengine, after what is answered without
     from ..engine.config import build_config
     from ..engine.run import processes_of, rank, train_config
     from ..engine.weights import read_checkpoint
     from ..mm_compat.distributed import launched_by
 
-    seeded = [] if seed is None else [f"seed={seed}"]
-    plan = protocol.load(protocol_name, protocol.parse_changes([*(changes or []), *seeded]))
-    network = as_genotype(genotype)
     launcher = launcher or launched_by()
     processes = processes_of(launcher)
     if pretrained is not None:
@@ -59,7 +62,7 @@ def train(
     if rank() == 0:
         for remark in check(plan, data_root):
             typer.echo(f"note: {remark}", err=True)
-    folder = work_dir or Path("runs", f"{plan.name}-{network.name or network.key[:8]}")
+    folder = out or Path("runs", f"{plan.name}-{network.name or network.key[:8]}")
     cfg = build_config(plan, network, str(data_root), processes, str(folder), pretrained)
     merge_options(cfg, cfg_options)
     outcome = train_config(cfg, resume, launcher, amp)
@@ -73,7 +76,9 @@ def train(
 
 def test(
     checkpoint: Checkpoint,
-    data_root: Annotated[str | None, typer.Option(help="The data set's folder; default: as in training.")] = None,
+    data_root: Annotated[
+        str | None, typer.Option(metavar="DIR", help=meaning("data_root", "Default: as in training."))
+    ] = None,
     launcher: Launcher = None,
     cfg_options: CfgOption = None,
     as_json: JsonOption = False,
@@ -92,12 +97,14 @@ def test(
 
 def predict(
     checkpoint: Checkpoint,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where drawings of detections and segments go.")] = Path(
         "predictions"
     ),
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Least score of what is drawn.")] = 0.3,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1. Default: a GPU if there is one.")] = None,
+    threshold: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="Least score of what is drawn.")] = 0.3,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help=meaning("device", "Default: a GPU if there is one."))
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Applies a checkpoint to pictures: the five likeliest classes, or drawings of boxes, masks and segments."""
@@ -105,6 +112,6 @@ def predict(
 
     found = apply(checkpoint, images, out, threshold, device)
     if as_json:
-        print_json([prediction.to_dict() for prediction in found])
+        print_json({"predictions": [prediction.to_dict() for prediction in found]})
     else:
         typer.echo("\n".join(str(prediction) for prediction in found))

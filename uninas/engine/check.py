@@ -65,9 +65,11 @@ def check(protocol: Protocol, root: str | Path) -> list[str]:
     """
     folder, found = Path(root), Findings()
     if not folder.is_dir():
+        from ..toydata.make import KINDS
+
         kind = protocol.name.replace("_", "-").replace("tiny-digits", "digits")
-        tiny = protocol.name.startswith("tiny_")
-        remedy = f"make the data with `uninas data make {kind} DIR`" if tiny else "give the data set's folder"
+        made = f"make the data with `uninas data make {kind} --out DIR`"
+        remedy = made if kind in KINDS else "give the data set's folder"
         raise DataError(f"--data-root {folder}: there is no such folder; {remedy}")
     if isinstance(protocol, Classification):
         (_idx if protocol.data.source == IDX else _folders)(protocol.data, folder, found)

@@ -104,7 +104,7 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     elif found is not None:
         raise EngineError(
             f"{work_dir}: holds the checkpoint {found.name} of an earlier run: give --resume to continue "
-            "it, or another --work-dir"
+            "it, or another --out"
         )
 
     def train(runner: Runner) -> dict[str, float]:
@@ -210,7 +210,7 @@ def check_same_network(cfg: Config, checkpoint: Path) -> None:
         names = [f"{side['genotype']['name'] or 'unnamed'} ({side['genotype']['key'][:12]})" for side in (before, now)]
         raise EngineError(
             f"{checkpoint}: was trained from the genotype {names[0]}, and --resume was asked for {names[1]}: "
-            "give the first genotype, or another --work-dir"
+            "give the first genotype, or another --out"
         )
 
 

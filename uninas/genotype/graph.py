@@ -17,15 +17,28 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import networkx as nx
-from torch import fx
 
 from ..errors import GenotypeError
 from ..ops import Op, Size, Value, make
 from .canonical import canonical_order
 
 INPUT, OUTPUT = "input", "output"
-TAKEN_IDS = frozenset(dir(fx.GraphModule)) | {"meta", "shape_env", "training"}
-"""Names that a compiled graph, an fx.GraphModule, needs for itself."""
+# fmt: off
+TAKEN_IDS = frozenset((
+    "T_destination", "add_module", "add_submodule", "apply", "bfloat16", "buffers", "call_super_init", "children",
+    "code", "compile", "cpu", "cuda", "delete_all_unused_submodules", "delete_submodule", "double", "dump_patches",
+    "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state", "get_parameter", "get_submodule",
+    "graph", "half", "ipu", "load_state_dict", "meta", "modules", "mtia", "named_buffers", "named_children",
+    "named_modules", "named_parameters", "parameters", "print_readable", "recompile", "register_backward_hook",
+    "register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook",
+    "register_full_backward_pre_hook", "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook",
+    "register_module", "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook",
+    "requires_grad_", "set_extra_state", "set_submodule", "shape_env", "share_memory", "state_dict", "to", "to_empty",
+    "to_folder", "train", "training", "type", "xpu", "zero_grad",
+))
+# fmt: on
+"""Names that a compiled graph, an fx.GraphModule, needs for itself: written down, so that a file that is valid stays
+so whatever version of torch reads it, and so that reading one needs no torch."""
 
 
 class Ref(NamedTuple):

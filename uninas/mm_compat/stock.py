@@ -26,8 +26,8 @@ def run_tool(tool: str, config: str | Path, arguments: Sequence[str]) -> None:
 
     try:
         package = Config.fromfile(config, import_custom_modules=False).get("default_scope")
-    except (OSError, SyntaxError) as problem:
-        raise CompatError(f"{config}: cannot be read as a config: {problem}") from None
+    except Exception as problem:  # a config is Python, which can raise anything, or YAML or JSON with a parser's errors
+        raise CompatError(f"{config}: cannot be read as a config: {problem}") from problem
     if package not in ("mmdet", "mmseg"):
         raise CompatError(f"{config}: default_scope is {package!r}; `uninas mm` runs the tools of mmdet and mmseg")
     script = tool_of(package, tool)

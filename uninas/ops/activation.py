@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from .base import Op, Values
 from .value import Grid
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class _Elementwise(Op):
@@ -25,6 +27,8 @@ class GELU(_Elementwise):
     name = "gelu"
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.GELU()
 
 
@@ -39,6 +43,8 @@ class ReLU(_Elementwise):
         return producer.nonnegative
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.ReLU()
 
 
@@ -49,6 +55,8 @@ class SiLU(_Elementwise):
     name = "silu"
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.SiLU()
 
 
@@ -59,6 +67,8 @@ class Hardswish(_Elementwise):
     name = "hardswish"
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.Hardswish()
 
 
@@ -70,6 +80,8 @@ class Sigmoid(_Elementwise):
     nonnegative = True
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.Sigmoid()
 
 
@@ -85,4 +97,6 @@ class Softmax(_Elementwise):
         return (Grid.FULL, Grid.PAIR)
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.Softmax(dim=-1)

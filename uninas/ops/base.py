@@ -7,9 +7,10 @@
         def shape(self, inputs): ...                   # output values from input values
         def parameters(self, inputs): ...              # trainable scalars
         def macs(self, inputs, size): ...              # multiply-adds of one image
-        def build(self, inputs): ...                   # the torch module
+        def build(self, inputs): ...                   # the torch module; imports torch when it is called
 
-Defining the class registers it; nothing else in the package has to change.
+Defining the class registers it; nothing else in the package has to change. torch is never imported at the top of a file
+of operations: to count, check, edit and draw networks nothing is built. What torch has no module for is in `modules/`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Literal
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import GenotypeError, nearest
 from .value import Grid, Size, Value
+
+if TYPE_CHECKING:
+    from torch import nn
 
 REGISTRY: dict[str, type[Op]] = {}
 ALL_GRIDS = (Grid.FULL, Grid.POINT, Grid.PAIR)

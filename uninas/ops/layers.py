@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import GenotypeError
 from .base import Op, make
-from .pool import GlobalAverage
 from .value import Size, Value
+
+if TYPE_CHECKING:
+    from torch import nn
 
 NORMS = {"batch": "batch_norm", "layer": "layer_norm", "group": "group_norm", "rms": "rms_norm"}
 ACTIVATIONS = ("gelu", "relu", "silu", "hardswish")
@@ -61,25 +59,11 @@ class ConvLayer:
         return self.out_channels * self.in_channels * self.kernel**2 * height * width
 
     def build(self) -> nn.Module:
+        from torch import nn
+
         return nn.Conv2d(
             self.in_channels, self.out_channels, self.kernel, self.stride, padding=self.padding, bias=self.bias
         )
-
-
-class HalvingAverage(nn.AvgPool2d):
-    """Average over 2 x 2 with stride 2; an odd side rounds up and averages what is there."""
-
-    def __init__(self) -> None:
-        super().__init__(2, 2, ceil_mode=True, count_include_pad=False)
-
-    def forward(self, input: Tensor) -> Tensor:
-        if not torch.compiler.is_compiling():
-            return super().forward(input)
-        # torch.export cannot reason about rounding up, nor before torch 2.13 about pooling by 2. Means of pairs of
-        # rows and columns, where the last one may be paired with itself, are the same.
-        input = F.pad(input, (0, 1, 0, 1), mode="replicate")
-        input = input[:, :, :-1:2] + input[:, :, 1::2]
-        return (input[..., :-1:2] + input[..., 1::2]) / 4
 
 
 @dataclass(frozen=True)
@@ -96,6 +80,8 @@ class HalvingPool:
         return 0
 
     def build(self) -> nn.Module:
+        from .modules.layers import HalvingAverage
+
         return HalvingAverage()
 
 
@@ -140,14 +126,9 @@ class GlobalPoolLayer:
         return 0
 
     def build(self) -> nn.Module:
+        from .modules.pool import GlobalAverage
+
         return GlobalAverage()
-
-
-class PointLinear(nn.Linear):
-    """A linear layer that takes B x C x 1 x 1 and gives B x K."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.flatten(1))
 
 
 @dataclass(frozen=True)
@@ -167,6 +148,8 @@ class LinearLayer:
         return self.out_features * self.in_features
 
     def build(self) -> nn.Module:
+        from .modules.layers import PointLinear
+
         return PointLinear(self.in_features, self.out_features)
 
 
@@ -194,4 +177,6 @@ def total(layers: Iterable[Layer], size: Size) -> tuple[int, int, Size]:
 
 def sequential(layers: Sequence[Layer]) -> nn.Sequential:
     """The modules of `layers` in sequence."""
+    from torch import nn
+
     return nn.Sequential(*(layer.build() for layer in layers))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from ..errors import GenotypeError
 from .base import Op, Values, attribute
 from .value import Value
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def _same(op: Op, inputs: Values) -> Value:
@@ -18,49 +19,6 @@ def _same(op: Op, inputs: Values) -> Value:
         if value != inputs[0]:
             raise GenotypeError(f"{op.name} wants equal inputs, got {inputs[0]} and {value}", f"inputs[{index}]")
     return inputs[0]
-
-
-class ChunkChannels(nn.Module):
-    """B x C x ... -> `parts` tensors of B x C/parts x ..."""
-
-    def __init__(self, parts: int) -> None:
-        super().__init__()
-        self.parts = parts
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return torch.chunk(x, self.parts, dim=1)
-
-
-class ConcatChannels(nn.Module):
-    """Tensors side by side along the channels."""
-
-    def forward(self, *xs: Tensor) -> Tensor:
-        return torch.cat(xs, dim=1)
-
-
-class Sum(nn.Module):
-    """The sum of all inputs."""
-
-    def forward(self, first: Tensor, *rest: Tensor) -> Tensor:
-        for x in rest:
-            first = first + x
-        return first
-
-
-class Product(nn.Module):
-    """The product of all inputs."""
-
-    def forward(self, first: Tensor, *rest: Tensor) -> Tensor:
-        for x in rest:
-            first = first * x
-        return first
-
-
-class SigmoidGate(nn.Module):
-    """a * sigmoid(b)."""
-
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        return a * torch.sigmoid(b)
 
 
 @dataclass(frozen=True)
@@ -82,6 +40,8 @@ class Chunk(Op):
         return (Value(x.channels // self.parts, x.grid),) * self.parts
 
     def build(self, inputs: Values) -> nn.Module:
+        from .modules.merge import ChunkChannels
+
         return ChunkChannels(self.parts)
 
 
@@ -102,6 +62,8 @@ class Concat(Op):
         return (Value(sum(value.channels for value in inputs), inputs[0].grid),)
 
     def build(self, inputs: Values) -> nn.Module:
+        from .modules.merge import ConcatChannels
+
         return ConcatChannels()
 
 
@@ -121,6 +83,8 @@ class Add(Op):
         return (_same(self, inputs),)
 
     def build(self, inputs: Values) -> nn.Module:
+        from .modules.merge import Sum
+
         return Sum()
 
 
@@ -143,4 +107,6 @@ class Multiply(Op):
         return (_same(self, inputs),)
 
     def build(self, inputs: Values) -> nn.Module:
+        from .modules.merge import Product, SigmoidGate
+
         return SigmoidGate() if self.gate == "sigmoid" else Product()

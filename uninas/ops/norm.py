@@ -3,45 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from typing import TYPE_CHECKING
 
 from ..errors import GenotypeError
 from .base import Op, Values, attribute
 from .value import Grid
 
-
-class LayerNorm2d(nn.LayerNorm):
-    """Layer normalisation over the channels of B x C x H x W, at every position."""
-
-    def __init__(self, channels: int, eps: float = 1e-6) -> None:
-        super().__init__(channels, eps=eps)
-
-    def forward(self, input: Tensor) -> Tensor:
-        x = F.layer_norm(input.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
-        return x.permute(0, 3, 1, 2)
-
-
-class RMSNorm2d(nn.Module):
-    """Root-mean-square normalisation over the channels of B x C x H x W, at every position."""
-
-    is_norm = True
-    """What proxies look for, which cannot tell from the class."""
-
-    def __init__(self, channels: int, eps: float = 1e-6) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.eps = eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x.permute(0, 2, 3, 1)  # channels last, as for a layer norm: torch.export knows the layout of the result
-        scale = torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps)
-        return (x * scale * self.weight).permute(0, 3, 1, 2)
-
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        nn.init.ones_(self.weight)
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class _Norm(Op):
@@ -68,6 +37,8 @@ class BatchNorm(_Norm):
         return 2 * inputs[0].channels
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.BatchNorm2d(inputs[0].channels)
 
 
@@ -94,6 +65,8 @@ class LayerNorm(_ChannelNorm):
         return 2 * inputs[0].channels
 
     def build(self, inputs: Values) -> nn.Module:
+        from .modules.norm import LayerNorm2d
+
         return LayerNorm2d(inputs[0].channels)
 
 
@@ -107,6 +80,8 @@ class RMSNorm(_ChannelNorm):
         return inputs[0].channels
 
     def build(self, inputs: Values) -> nn.Module:
+        from .modules.norm import RMSNorm2d
+
         return RMSNorm2d(inputs[0].channels)
 
 
@@ -128,4 +103,6 @@ class GroupNorm(_ChannelNorm):
         return 2 * inputs[0].channels
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.GroupNorm(self.groups, inputs[0].channels, eps=1e-6)

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from .base import Op, Values
 from .value import Grid, Value
 
-
-class GlobalAverage(nn.Module):
-    """B x C x H x W -> B x C x 1 x 1."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3), keepdim=True)
-
-
-class UpsampleTo(nn.Module):
-    """B x C x 1 x 1 -> B x C x H x W of `reference` by nearest neighbour: a view, not a copy."""
-
-    def forward(self, x: Tensor, reference: Tensor) -> Tensor:
-        return x.expand(-1, -1, reference.shape[2], reference.shape[3])
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class _Pool3(Op):
@@ -45,6 +33,8 @@ class MaxPool(_Pool3):
     name = "max_pool"
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.MaxPool2d(3, stride=1, padding=1)
 
 
@@ -55,6 +45,8 @@ class AvgPool(_Pool3):
     name = "avg_pool"
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
 
 
@@ -77,6 +69,8 @@ class GlobalAvgPool(Op):
         return (Value(inputs[0].channels, Grid.POINT),)
 
     def build(self, inputs: Values) -> nn.Module:
+        from .modules.pool import GlobalAverage
+
         return GlobalAverage()
 
 
@@ -97,4 +91,6 @@ class Upsample(Op):
         return (Value(inputs[0].channels, Grid.FULL),)
 
     def build(self, inputs: Values) -> nn.Module:
+        from .modules.pool import UpsampleTo
+
         return UpsampleTo()

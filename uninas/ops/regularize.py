@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from .base import Op, Values, attribute
 from .value import Grid
 
-
-class ChannelScale(nn.Module):
-    """x times a learnt factor for each channel."""
-
-    def __init__(self, channels: int, init: float) -> None:
-        super().__init__()
-        self.init = init
-        self.weight = nn.Parameter(torch.full((channels,), init))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.weight[:, None, None]
-
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        nn.init.constant_(self.weight, self.init)
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -36,6 +22,8 @@ class Dropout(Op):
     p: float = attribute(0.5, minimum=0.0, below=1.0)
 
     def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
         return nn.Dropout(self.p)
 
 
@@ -56,4 +44,6 @@ class LayerScale(Op):
         return inputs[0].channels
 
     def build(self, inputs: Values) -> nn.Module:
+        from .modules.regularize import ChannelScale
+
         return ChannelScale(inputs[0].channels, self.init)

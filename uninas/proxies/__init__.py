@@ -7,11 +7,19 @@
 `vkdnw` is here as a function too, with options and a result of its own: score, eigenvalues, Fisher matrix.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from uninas.lazy import lazily
 from uninas.proxies.aggregate import AGGREGATES, LogRank, SizeTrend, Term, parse, split_names
-from uninas.proxies.base import Cost, Proxy, Score
-from uninas.proxies.failures import ProxyFailure
-from uninas.proxies.fisher import VKDNW, vkdnw
-from uninas.proxies.score import PROXIES, available, get, input_size, noise, score
+from uninas.proxies.registry import PROXIES, available, get, sign_of
+
+if TYPE_CHECKING:
+    from uninas.proxies.base import Cost, Proxy, Score
+    from uninas.proxies.failures import ProxyFailure
+    from uninas.proxies.fisher import VKDNW, vkdnw
+    from uninas.proxies.scoring import input_size, noise, score
 
 __all__ = [
     "AGGREGATES",
@@ -30,6 +38,17 @@ __all__ = [
     "noise",
     "parse",
     "score",
+    "sign_of",
     "split_names",
     "vkdnw",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "base": ("Cost", "Proxy", "Score"),
+        "failures": ("ProxyFailure",),
+        "fisher": ("VKDNW", "vkdnw"),
+        "scoring": ("input_size", "noise", "score"),
+    },
+)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uninas.errors import ProxyError, nearest
-from uninas.proxies.score import PROXIES
+from uninas.proxies.registry import PROXIES, sign_of
 
 Row = Mapping[str, "float | None"]
 """Values of one network by proxy; None or NaN where a proxy failed."""
@@ -184,8 +184,7 @@ def ranks(table: Sequence[Row], name: str) -> np.ndarray:
     """Rank of each row by one proxy, from 1 (worst) to n; equal values share the mean of their ranks."""
     if table and not any(name in row for row in table):
         raise ProxyError(f"the table has no proxy {name!r}; {nearest(name, {key for row in table for key in row})}")
-    sign = 1 if name not in PROXIES or PROXIES[name].higher_is_better else -1
-    return _ranks_of(np.array([_value(row.get(name), sign) for row in table], dtype=float))
+    return _ranks_of(np.array([_value(row.get(name), sign_of(name)) for row in table], dtype=float))
 
 
 def _ranks_of(values: np.ndarray) -> np.ndarray:

@@ -169,7 +169,7 @@ def _parse(name: str) -> str:
 
 def _upward(name: str, run: list[float | None]) -> list[float | None]:
     """Scores of which more is better."""
-    sign = -1 if name in proxies.PROXIES and not proxies.get(name).higher_is_better else 1
+    sign = proxies.sign_of(name)
     return [None if value is None else sign * value for value in run]
 
 

@@ -52,7 +52,7 @@ class Stored:
             RankingError: something that it needs was not measured.
         """
         if name in self.signals:
-            sign = -1 if name in proxies.PROXIES and not proxies.get(name).higher_is_better else 1
+            sign = proxies.sign_of(name)
             return [[None if (value := row[name]) is None else sign * value for row in run] for run in self.runs]
         aggregate = proxies.parse(name)
         for member in aggregate.proxies:

@@ -41,7 +41,7 @@ def score_table(
         if name not in PROXIES:
             parts = ", ".join(parse(name).proxies)
             raise ProxyError(
-                f"{name} ranks networks among each other: it is for `uninas search --proxy` and tools/rank.py; "
+                f"{name} ranks networks among each other: it is for `uninas search --proxy` and `uninas rank --proxy`; "
                 f"score one network with {parts}"
             )
     scorer = ProxyScorer(size, batch, classes, seed, device)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..compiler import lower
 from ..genotype import BlockGraph, Genotype, SubBlock, cost_parts
 from ..ops import Size
 from .drawing.labels import subblock_labels
@@ -64,6 +63,8 @@ def _name(graph: BlockGraph, node: str) -> str:
 
 def graph_codes(genotype: Genotype) -> list[tuple[str, str]]:
     """(where, compiled code) of each distinct graph and width."""
+    from ..compiler import lower
+
     seen: dict[tuple[str, int], tuple[str, str]] = {}
     for (i, j, k), sub in genotype.subblocks:
         width = genotype.stages[i].width

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from .. import __version__, resources
 from ..device import usable
-from ..errors import SpaceError, StudyError, UninasError, nearest
+from ..errors import SpaceError, StudyError, nearest
 from ..units import parse_bytes, parse_seconds
-from .executors.base import Allowance
-from .latency import MeasuringScorer
 from .limits import Count, InputSize, Latency, Limits
-from .objective import DEFAULT_LATENCY, Objective, parse_objectives
-from .space.base import Space
-from .strategies import STRATEGIES, Strategy
+
+if TYPE_CHECKING:
+    from .executors.base import Allowance
+    from .latency import MeasuringScorer
+    from .objective import Objective
+    from .space.base import Space
+    from .strategies import Strategy
 
 NOT_PART_OF_THE_RESULT = frozenset(
     {"out", "workers", "timeout", "memory", "ray", "gpus_per_worker", "warm_start", "resume", "force"}
@@ -33,6 +34,8 @@ def _names(value: Any) -> Any:
 
 
 def _known_strategy(name: str) -> str:
+    from .strategies import STRATEGIES
+
     if name not in STRATEGIES:
         raise ValueError(f"there is no strategy {name!r}; {nearest(name, STRATEGIES)}")
     return name
@@ -69,13 +72,14 @@ class SearchConfig(BaseModel):
     strategy_settings: dict[str, Any] = {}
     """Settings of the strategy, such as population=64."""
     proxy: str = "vkdnw_agg"
-    """What guides the search: a proxy, an aggregate (vkdnw_agg, uninas_agg, az_nas), or "logrank(macs, jacov, ...)"."""
+    """Training-free scores by name. One guides the search: a proxy, an aggregate (vkdnw_agg, uninas_agg, az_nas), or
+    "logrank(macs, jacov, ...)"."""
     objectives: str | None = None
     """Several, in place of --proxy, for --strategy pareto: "vkdnw_agg,-params,-latency"; a minus minimises."""
     iterations: int = Field(128, ge=1)
     """Networks to evaluate, excluding the starts."""
     seed: int = 0
-    """The same seed gives the same study."""
+    """The same seed gives the same result."""
 
     max_params: Count | None = None
     """Most parameters, such as 30M. Without a least, the space's size_band of it is the least."""
@@ -90,9 +94,9 @@ class SearchConfig(BaseModel):
     min_latency: Latency | None = None
     """Shortest median forward pass."""
     input_size: InputSize = 224
-    """Image side, or HEIGHTxWIDTH, in pixels, for which multiply-adds are counted."""
+    """Image side, or HEIGHTxWIDTH, in pixels. Multiply-adds are counted for it."""
     num_classes: int = Field(1000, ge=1)
-    """Classes of the head that is counted with the network."""
+    """Classes of the head. It is counted with the network."""
 
     proxy_size: InputSize = 48
     """Side of the noise images of a score, in pixels."""
@@ -119,9 +123,9 @@ class SearchConfig(BaseModel):
     """Take out of the winner what changes neither what it computes nor its score."""
 
     device: Annotated[str, AfterValidator(resources.validated(usable))] = "cpu"
-    """What scores, as torch calls it: cpu, cuda, cuda:1."""
+    """What computes: cpu, cuda, cuda:1."""
     workers: int = Field(2, ge=1)
-    """Worker processes, each of which scores with one thread; with --ray, actors."""
+    """Processes that work at once. Each scores with one thread; with --ray, they are actors."""
     timeout: Seconds | None = None
     """Longest time for a score, such as 90s or 5m; then its worker is ended, and the score tried once more."""
     memory: Bytes | None = None
@@ -133,10 +137,12 @@ class SearchConfig(BaseModel):
     resume: bool = False
     """Continue the study in --out; --iterations may be raised."""
     force: bool = False
-    """Replace the study in --out."""
+    """Replace what is there."""
 
     @model_validator(mode="after")
     def _check(self) -> SearchConfig:
+        from .strategies import STRATEGIES
+
         if self.max_repeats < self.repeats:
             raise ValueError(f"max_repeats: {self.max_repeats} is below repeats = {self.repeats}")
         if self.resume and self.force:
@@ -183,18 +189,24 @@ class SearchConfig(BaseModel):
     @property
     def latency_shape(self) -> str:
         """The input of which `latency` is measured: that of the limits, or one image."""
+        from .objective import DEFAULT_LATENCY
+
         bound = self.max_latency or self.min_latency
         return bound.shape if bound else DEFAULT_LATENCY
 
     @property
     def objectives_of(self) -> tuple[Objective, ...]:
         """What the search maximises, the first one first. Raises ProxyError."""
+        from .objective import Objective, parse_objectives
+
         if self.objectives is None:
             return (Objective.parse(self.proxy, self.latency_shape),)
         return parse_objectives(self.objectives, self.latency_shape)
 
     def make_strategy(self, state: dict[str, Any] | None = None) -> Strategy:
         """The strategy with its settings, and the state that it was stored with. Raises StudyError."""
+        from .strategies import STRATEGIES
+
         kind = STRATEGIES[self.strategy]
         try:
             settings = resources.parse(self.strategy_settings, kind.Settings, StudyError)
@@ -205,6 +217,8 @@ class SearchConfig(BaseModel):
     @property
     def scorer(self) -> MeasuringScorer:
         """How candidates are scored."""
+        from .latency import MeasuringScorer
+
         size = self.proxy_size
         height, width = (size, size) if isinstance(size, int) else size
         return MeasuringScorer(
@@ -214,6 +228,8 @@ class SearchConfig(BaseModel):
     @property
     def allowance(self) -> Allowance:
         """What a score may use."""
+        from .executors.base import Allowance
+
         return Allowance(self.timeout, self.memory)
 
     def fingerprint(self, space: Space, starts: dict[str, str]) -> dict[str, Any]:
@@ -222,18 +238,10 @@ class SearchConfig(BaseModel):
         Args:
             starts: keys of the starts by name.
         """
+        import torch
+
         settings = self.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
         settings["device"] = torch.device(self.device).type  # which one of a kind does not matter
         settings["strategy_settings"] = self.make_strategy().settings.model_dump(mode="json")
         versions = {"uninas": __version__, "torch": torch.__version__}
         return {**settings, "start": starts, "space": space.fingerprint(), "versions": versions}
-
-
-def problems(error: UninasError) -> str:
-    """What is wrong with settings, as options of the command line: `max_params: ...` becomes `--max-params: ...`."""
-    lines = []
-    for line in str(error).split("\n"):
-        name, colon, rest = line.partition(":")
-        known = colon and name in SearchConfig.model_fields
-        lines.append(f"--{name.replace('_', '-')}:{rest}" if known else line)
-    return "\n".join(lines)

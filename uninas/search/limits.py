@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..errors import SpaceError
-from ..genotype import Genotype, NetworkCost, cost
 from ..resources import validated
 from ..units import LatencyBound, format_count, parse_count, parse_latency, parse_size
+
+if TYPE_CHECKING:
+    from ..genotype import Genotype, NetworkCost
 
 
 def _count(value: Any) -> int:
@@ -98,6 +100,8 @@ class Limits(BaseModel):
 
     def cost(self, genotype: Genotype) -> NetworkCost:
         """Parameters and MACs as these limits count them."""
+        from ..genotype import cost
+
         return cost(genotype, self.input_size, self.num_classes)
 
     def excess(self, found: NetworkCost) -> dict[str, float]:

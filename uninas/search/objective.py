@@ -67,7 +67,7 @@ class Objective:
         if minimised and ranked:
             raise ProxyError(f"{text!r}: an aggregate of ranks is not minimised; write its name without the minus")
         terms = found.terms
-        signs = tuple(-1 if minimised or not proxies.get(term.proxy).higher_is_better else 1 for term in terms)
+        signs = tuple(-1 if minimised else proxies.sign_of(term.proxy) for term in terms)
         metrics, given_size = tuple(term.proxy for term in terms), tuple(term.given_size for term in terms)
         return cls(text, metrics, signs, ranked, given_size)
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uninas.ops.norm import LayerNorm2d as OurLayerNorm2d
+from uninas.ops.modules.norm import LayerNorm2d as OurLayerNorm2d
 from uninas.proxies.fisher.derivatives import _forward_mode, derivative
 
 from ..nets import LayerNorm2d, RMSNorm2d

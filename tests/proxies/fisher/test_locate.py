@@ -107,7 +107,7 @@ def test_owners_that_are_not_called_are_found_the_other_way(monkeypatch):
     graph = b.build(b.add("concat", *(b.add("gelu", b.add("conv", half)) for half in halves)))
     net = uninas.build(wrap(graph), num_classes=3)
     expected = fisher(net, image(8))
-    monkeypatch.setattr("uninas.ops.conv._special", lambda convs: False)
+    monkeypatch.setattr("uninas.ops.modules.conv._special", lambda convs: False)
     located = []
     monkeypatch.setattr(matrix, "locate_parameters", lambda *args: located.append(args) or locate_parameters(*args))
     found = fisher(net, image(8))

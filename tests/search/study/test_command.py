@@ -108,7 +108,7 @@ def test_a_study_of_version_1(uninas):
 
 def test_export(uninas, folder, tmp_path):
     path = tmp_path / "all.csv"
-    code, text, _ = uninas(folder, "--export", path)
+    code, text, _ = uninas(folder, "--out", path)
     assert code == 0 and text.strip() == f"wrote {path}: 5 candidates"
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -140,14 +140,14 @@ def test_export(uninas, folder, tmp_path):
 def test_export_replaces_nothing_without_force(uninas, folder, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("mine")
-    code, _, err = uninas(folder, "--export", path)
+    code, _, err = uninas(folder, "--out", path)
     assert code == 1 and err == f"error: {path}: is there already; --force replaces it\n"
     assert path.read_text() == "mine"
-    code, text, _ = uninas(folder, "--export", path, "--force", "--json")
-    assert code == 0 and json.loads(text) == {"file": str(path), "candidates": 5}
+    code, text, _ = uninas(folder, "--out", path, "--force", "--json")
+    assert code == 0 and json.loads(text) == {"out": str(path), "candidates": 5}
     assert path.read_text() != "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.csv", "run"]
-    code, _, err = uninas(folder, "--export", tmp_path / "nowhere" / "a.csv")
+    code, _, err = uninas(folder, "--out", tmp_path / "nowhere" / "a.csv")
     assert code == 1 and "cannot write" in err
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import fx
 
 from ...ops import Mask, Matmul1, Matmul2, RelPosBias, Softmax
-from ...ops.attention import FusedAttention, RelativePositionBias
+from ...ops.modules.attention import FusedAttention, RelativePositionBias
 from .edit import called_module, insert_call, op_of, used_once
 
 

@@ -15,9 +15,9 @@ from typing import Any
 from torch import fx
 
 from ...ops import Chunk, Concat, Conv
-from ...ops.attention import FusedAttention
-from ...ops.conv import SharedInputConv
-from ...ops.merge import ChunkChannels, ConcatChannels
+from ...ops.modules.attention import FusedAttention
+from ...ops.modules.conv import SharedInputConv
+from ...ops.modules.merge import ChunkChannels, ConcatChannels
 from .edit import as_argument, called_module, insert_call, op_of, used_once
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ... import resources
 from ...errors import StudyError
-from ...search.executors.base import Allowance
 from ...units import parse_bytes, parse_seconds
+
+if TYPE_CHECKING:
+    from ...search.executors.base import Allowance
 
 
 def _parsed(parse: Any) -> BeforeValidator:
@@ -30,7 +32,7 @@ class RaceConfig(BaseModel):
     studies: tuple[Path, ...] = Field(min_length=1)
     """Folders of searches. Several bring an equal share of the networks each."""
     protocol: str
-    """Training protocol: a name in protocols/, or a file."""
+    """Training protocol: a name of `uninas protocol list`, or a file."""
     data_root: Path
     """Folder of the data that the protocol names."""
     top: int = Field(16, ge=2)
@@ -42,10 +44,10 @@ class RaceConfig(BaseModel):
     changes: dict[str, Any] = {}
     """Changes of the protocol, nested like its file."""
     seed: int = 0
-    """Of the first training of each network; repeats have the next ones."""
+    """The same seed gives the same result. It is that of a network's first training; repeats have the next ones."""
 
     workers: int = Field(2, ge=1)
-    """Processes that train, with one thread each; with --ray, actors."""
+    """Processes that work at once. Each trains with one thread; with --ray, they are actors."""
     timeout: Annotated[float, _parsed(parse_seconds), Field(gt=0)] | None = None
     """Longest time for a training, such as 2h; then it is tried once more, and the network is out."""
     memory: Annotated[int, _parsed(parse_bytes), Field(gt=0)] | None = None
@@ -73,6 +75,8 @@ class RaceConfig(BaseModel):
     @property
     def allowance(self) -> Allowance:
         """What a training may use."""
+        from ...search.executors.base import Allowance
+
         return Allowance(self.timeout, self.memory)
 
     def survivors(self, rung: int, runners: int) -> int:

@@ -1,19 +1,30 @@
 """Tables of trained networks: drawn within narrow bands of size, trained alike, one row a training."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...lazy import lazily
 from .config import TabulateConfig
-from .draw import Drawn, bands, draw
-from .run import tabulate
-from .table import NETWORKS, RECIPE, RESULTS, Row, TableFolder
+
+if TYPE_CHECKING:
+    from .run import tabulate
+    from .table import NETWORKS, RECIPE, RESULTS, Row, TableFolder
 
 __all__ = [
     "NETWORKS",
     "RECIPE",
     "RESULTS",
-    "Drawn",
     "Row",
     "TableFolder",
     "TabulateConfig",
-    "bands",
-    "draw",
     "tabulate",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "run": ("tabulate",),
+        "table": ("NETWORKS", "RECIPE", "RESULTS", "Row", "TableFolder"),
+    },
+)

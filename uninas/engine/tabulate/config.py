@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ... import resources
 from ...errors import StudyError
-from ...search.executors.base import Allowance
 from ...units import parse_bytes, parse_count, parse_seconds
+
+if TYPE_CHECKING:
+    from ...search.executors.base import Allowance
 
 
 def _parsed(parse: Any) -> BeforeValidator:
@@ -34,7 +36,7 @@ class TabulateConfig(BaseModel):
     count: int = Field(300, ge=1)
     """Networks that are trained."""
     protocol: str = "tiny_fashion"
-    """Training protocol: a name in protocols/, or a file. Its name is the task of the rows."""
+    """Training protocol: a name of `uninas protocol list`, or a file. Its name is the task of the rows."""
     data_root: Path
     """Folder of the data that the protocol names."""
     seeds: int = Field(3, ge=1)
@@ -48,10 +50,10 @@ class TabulateConfig(BaseModel):
     )
     """Most parameters of each band, such as 300K,600K,1.2M; networks are drawn between .85 of it and it."""
     seed: int = 0
-    """The same seed draws the same networks; trainings have the seeds 0, 1, 2."""
+    """The same seed gives the same result. It draws the networks; trainings have the seeds 0, 1, 2."""
 
     workers: int = Field(2, ge=1)
-    """Processes that train, with one thread each; with --ray, actors."""
+    """Processes that work at once. Each trains with one thread; with --ray, they are actors."""
     timeout: Annotated[float, _parsed(parse_seconds), Field(gt=0)] | None = None
     """Longest time for a training, such as 10m; then it is tried once more, and its row says that it timed out."""
     memory: Annotated[int, _parsed(parse_bytes), Field(gt=0)] | None = None
@@ -77,6 +79,8 @@ class TabulateConfig(BaseModel):
     @property
     def allowance(self) -> Allowance:
         """What a training may use."""
+        from ...search.executors.base import Allowance
+
         return Allowance(self.timeout, self.memory)
 
     @property

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uninas.ops.pool import GlobalAverage
+from uninas.ops.modules.pool import GlobalAverage
 from uninas.proxies.state import replaced_forwards
 
 Forward = Callable[[Tensor], Tensor]

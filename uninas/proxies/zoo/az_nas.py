@@ -21,20 +21,20 @@ Blocks = Sequence[nn.Module] | None
 
 
 @proxy(needs={"noise", "blocks"}, cost=Cost.FORWARD, statistics="batch")
-def block_entropies(net: nn.Module, x: Tensor, generator: torch.Generator, blocks: Blocks = None) -> list[float]:
+def _block_entropies(net: nn.Module, x: Tensor, generator: torch.Generator, blocks: Blocks = None) -> list[float]:
     """The entropy of the normalised eigenvalues of each feature's channel covariance: no score, but what two are of."""
     with torch.no_grad():
         features = block_features(net, x, blocks)
     return [_entropy(by_position(feature).double()) for feature in features]
 
 
-@derived(of=block_entropies)
+@derived(of=_block_entropies)
 def expressivity(net: nn.Module, entropies: list[float]) -> float:
     """Sum over features of the entropy of the normalised eigenvalues of their channel covariance."""
     return sum(entropies)
 
 
-@derived(of=block_entropies)
+@derived(of=_block_entropies)
 def progressivity(net: nn.Module, entropies: list[float]) -> float:
     """The smallest increase of that entropy from one feature to the next."""
     return min(after - before for before, after in pairwise(entropies))

@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from random import Random
 
-import moocore
 import numpy as np
 from pydantic import BaseModel, Field
 
@@ -86,6 +85,8 @@ class Pareto(Strategy):
 
     def _order(self, view: View, candidates: list[int]) -> list[int]:
         """By front, then by distance from the neighbours on the front, then by number."""
+        import moocore
+
         columns = [objective.scores(view.table) for objective in view.objectives]
         candidates = [c for c in candidates if all(math.isfinite(column[c]) for column in columns)]
         if not candidates:
@@ -118,9 +119,13 @@ def crowding_distance(points: np.ndarray) -> np.ndarray:
 
 def front(points: np.ndarray) -> np.ndarray:
     """Which of n x objectives (higher is better) nothing beats in all objectives; of equal points the first."""
+    import moocore
+
     return moocore.is_nondominated(points, maximise=True)
 
 
 def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
     """The volume between a front (n x objectives, higher is better) and a reference that all its points beat."""
+    import moocore
+
     return float(moocore.hypervolume(points, ref=reference, maximise=True))

@@ -197,7 +197,7 @@ function commands(run, data) {
     ...found,
     code("Build it in Python", `import uninas\n\ng = uninas.Genotype.load(${JSON.stringify(file)})\nnet = uninas.build(g, num_classes=1000, seed=0)\nbackbone = uninas.build(g, features_only=True, out_indices=(0, 1, 2, 3))`),
     code("Draw it for a paper", `uninas draw ${path} --out network.pdf`),
-    code("Train it on ImageNet", `uninas train --protocol imagenet --genotype ${path} --data-root data/imagenet --work-dir runs/imagenet`),
+    code("Train it on ImageNet", `uninas train ${path} --protocol imagenet --data-root data/imagenet --out runs/imagenet`),
     code("Export it to mmdetection", `uninas export-backbone ${path} --to mmdet --framework mask_rcnn --weights runs/imagenet/epoch_150.pth --out exported/mmdet`),
   ];
 }

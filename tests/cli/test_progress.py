@@ -3,7 +3,7 @@ import re
 
 from rich.console import Console
 
-from uninas.ranking.progress import ProgressLog
+from uninas.cli.progress import ProgressLog
 
 
 def lines(times_and_counts, total=100) -> list[str]:

@@ -11,73 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uninas.errors import ProxyError, nearest
 from uninas.proxies.base import Proxy, Score
 from uninas.proxies.failures import ProxyFailure
-from uninas.proxies.zoo import (
-    az_nas,
-    counts,
-    intrain,
-    jacov,
-    lswag,
-    meco,
-    naswot,
-    near,
-    pruning,
-    swap,
-    vkdnw,
-    zen,
-    zico,
-)
-
-PROXIES: dict[str, Proxy] = {
-    proxy.name: proxy
-    for proxy in (
-        vkdnw.vkdnw,
-        vkdnw.vkdnw_published,
-        vkdnw.vkdnw_single,
-        vkdnw.vkdnw_sampled,
-        counts.params,
-        counts.macs,
-        counts.trainable_layers,
-        naswot.naswot,
-        jacov.jacov,
-        zico.zico,
-        az_nas.expressivity,
-        az_nas.progressivity,
-        az_nas.trainability,
-        counts.complexity,
-        pruning.synflow,
-        pruning.snip,
-        pruning.grasp,
-        pruning.gradnorm,
-        zen.zen,
-        near.near,
-        swap.swap,
-        swap.swap_regularised,
-        meco.meco,
-        meco.meco_opt,
-        intrain.intrain,
-        lswag.lswag_gradients,
-        lswag.lswag,
-    )
-}
-
-
-def available() -> tuple[str, ...]:
-    """Names of all proxies."""
-    return tuple(PROXIES)
-
-
-def get(name: str) -> Proxy:
-    """The proxy of that name.
-
-    Raises:
-        ProxyError: there is none.
-    """
-    if name not in PROXIES:
-        raise ProxyError(f"there is no proxy {name!r}; {nearest(name, PROXIES)}")
-    return PROXIES[name]
+from uninas.proxies.registry import get
 
 
 def score(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.console import Console
 
 INTERVAL = 60.0
 """Seconds between two lines where there is no terminal."""
@@ -20,15 +21,24 @@ class ProgressLog:
         what: is done.
         interval: seconds between two lines.
         clock: in seconds.
+        transient: whether the bar goes away in the end.
     """
 
     def __init__(
-        self, console: Console, what: str, interval: float = INTERVAL, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        what: str,
+        interval: float = INTERVAL,
+        clock: Callable[[], float] = time.monotonic,
+        transient: bool = False,
     ) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
         self.console, self.what, self.interval, self.clock = console, what, interval, clock
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        times = (TimeElapsedColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, *times, console=console, disable=not console.is_terminal)
+        times, hidden = (TimeElapsedColumn(), Remaining()), not console.is_terminal
+        self.bar = Progress(*columns, *times, console=console, disable=hidden, transient=transient)
         self._task = self.bar.add_task(what, total=None)
         self._start: tuple[float, int] | None = None
         self._last = 0.0
@@ -40,9 +50,16 @@ class ProgressLog:
     def __exit__(self, *error: object) -> None:
         self.bar.__exit__(None, None, None)
 
-    def update(self, done: int, total: int) -> None:
-        """Shows that `done` of `total` are done. The first call says what was done before this run."""
-        self.bar.update(self._task, completed=done, total=total)
+    def update(self, done: int, total: int, what: str | None = None, note: str = "") -> None:
+        """Shows that `done` of `total` are done. The first call says what was done before this run.
+
+        Args:
+            what: is done from now on, where that changes.
+            note: what else there is to say.
+        """
+        if what is not None and what != self.what:
+            self.what, self._start = what, None
+        self.bar.update(self._task, description=self.what + note, completed=done, total=total)
         if self.console.is_terminal:
             return
         now = self.clock()
@@ -51,7 +68,7 @@ class ProgressLog:
             self._start = now, done
         if first or now - self._last >= self.interval or done == total:
             self._last = now
-            line = f"{time.strftime('%H:%M:%S')} {self.what}: {done}/{total}{self._left(now, done, total)}"
+            line = f"{time.strftime('%H:%M:%S')} {self.what}: {done}/{total}{self._left(now, done, total)}{note}"
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _left(self, now: float, done: int, total: int) -> str:
