@@ -10,7 +10,7 @@ from .lazy import lazily
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import blocks, proxies, ranking, search
+    from . import blocks, compiler, engine, export, genotype, ops, proxies, ranking, report, search
     from .compiler import build
     from .genotype import Genotype, cost
 
@@ -21,14 +21,20 @@ __all__ = [
     "__version__",
     "blocks",
     "build",
+    "compiler",
     "cost",
+    "engine",
+    "export",
+    "genotype",
+    "ops",
     "proxies",
     "ranking",
+    "report",
     "search",
 ]
 
 __getattr__ = lazily(
     __name__,
     {"compiler": ("build",), "genotype": ("Genotype", "cost")},
-    modules=("blocks", "proxies", "ranking", "search"),
+    modules=("blocks", "compiler", "engine", "export", "genotype", "ops", "proxies", "ranking", "report", "search"),
 )

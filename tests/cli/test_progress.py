@@ -1,9 +1,12 @@
 import io
 import re
+import threading
+import time
 
+import pytest
 from rich.console import Console
 
-from uninas.cli.progress import ProgressLog
+from uninas.cli.progress import ProgressLog, waiting
 
 
 def lines(times_and_counts, total=100) -> list[str]:
@@ -33,3 +36,30 @@ def test_a_terminal_has_a_bar_and_no_lines():
         log.update(0, 10)
         log.update(5, 10)
     assert "5/10" in out.getvalue() and "an hour" not in out.getvalue()
+
+
+def test_what_changes_begins_anew_and_notes_are_told():
+    out, now = io.StringIO(), [0.0]
+    with ProgressLog(Console(file=out), "training", clock=lambda: now[0]) as log:
+        log.update(0, 4, "round 1")
+        log.update(0, 2, "round 2")
+        now[0] = 61
+        log.update(1, 2, note=", 1 failed")
+    found = [line.split(" ", 1)[1] for line in out.getvalue().splitlines()]
+    assert found == ["round 1: 0/4", "round 2: 0/2", "round 2: 1/2, 59 an hour, 1 min left, 1 failed"]
+
+
+def test_waiting_tells_that_it_waits_and_stops_with_what_it_waits_for():
+    out, before = io.StringIO(), threading.active_count()
+    with pytest.raises(KeyError), waiting(Console(file=out), "tidying", interval=0.01):
+        while out.getvalue().count("\n") < 2:
+            time.sleep(0.01)
+        raise KeyError
+    assert re.match(r"\d\d:\d\d:\d\d tidying: \d+ s\n", out.getvalue()) and threading.active_count() == before
+
+
+def test_what_is_done_at_once_is_not_waited_for():
+    out = io.StringIO()
+    with waiting(Console(file=out), "tidying"):
+        pass
+    assert not out.getvalue()

@@ -100,11 +100,12 @@ def test_ctrl_c_says_how_to_go_on(start: Path, tmp_path: Path) -> None:
 
 
 def test_every_setting_is_an_option() -> None:
+    from uninas.cli.settings import flag_of
     from uninas.search import SearchConfig
 
     done = run(sys.executable, str(ROOT / "tools" / "search.py"), "--help", cwd=ROOT)
     for name in SearchConfig.model_fields:
-        option = "--set" if name == "strategy_settings" else f"--{name.replace('_', '-')}"
+        option = "--set" if name == "strategy_settings" else flag_of(name)
         assert option in done.stdout, option
 
 

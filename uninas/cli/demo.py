@@ -14,13 +14,12 @@ import typer
 
 from ..errors import UninasError
 from .common import JsonOption, err, print_json
+from .progress import waiting
 
 WIDTHS, DEPTHS = (32, 48, 96, 128), (1, 1, 2, 1)
 """Of the CoAtNet that the search starts from: 0.7 M parameters."""
 LIMITS = "--max-params 1M --min-params 0 --iterations 20 --input-size 32 --proxy-size 32"
 SHORT = "--set schedule.epochs=2 schedule.kind=cosine schedule.milestones=[] val_every=2"
-INTERVAL = 60.0
-"""Seconds between two lines that say that a step still runs."""
 
 
 class DemoError(UninasError):
@@ -54,22 +53,10 @@ class Steps:
     def _run(self, title: str, command: list[str]) -> None:
         log = self.folder / "logs" / f"{len(self.rows) + 1}-{title.split()[0].lower().strip(':')}.log"
         log.parent.mkdir(exist_ok=True)
-        began = time.monotonic()
-        with log.open("w") as output:
-            words = [sys.executable, "-m", "uninas", *command]
-            running = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, env=_environment())
-            try:
-                while True:
-                    try:
-                        code = running.wait(INTERVAL)
-                        break
-                    except subprocess.TimeoutExpired:
-                        _say(f"  {time.strftime('%H:%M:%S')} {title}: {time.monotonic() - began:.0f} s, see {log}")
-            except BaseException:
-                running.terminate()
-                running.wait()
-                raise
-        if code:
+        words = [sys.executable, "-m", "uninas", *command]
+        with log.open("w") as output, waiting(err, title):
+            done = subprocess.run(words, stdout=output, stderr=subprocess.STDOUT, env=_environment())
+        if done.returncode:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise DemoError(f"{title} failed, see {log}:\n{tail}")
 

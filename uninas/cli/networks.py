@@ -26,6 +26,7 @@ from .common import (
     read_genotype,
     usage,
 )
+from .progress import waiting
 
 if TYPE_CHECKING:
     from ..genotype import Genotype
@@ -135,7 +136,8 @@ def score(
 
     torch.set_num_threads(threads)
     names = split_names(proxy)
-    rows = usage(lambda: score_table(found, names, input_size, batch, classes, repeats, seed, usable(device)))
+    with waiting(err, "scoring"):
+        rows = usage(lambda: score_table(found, names, input_size, batch, classes, repeats, seed, usable(device)))
     if as_json:
         print_json({"key": found.key, "scores": rows})
         return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,3 +80,26 @@ class ProgressLog:
         rate = (done - self._start[1]) / (now - self._start[0])
         left = f", {(total - done) / rate / 60:.0f} min left" if done < total else ""
         return f", {3600 * rate:.0f} an hour{left}"
+
+
+@contextmanager
+def waiting(console: Console, what: str, interval: float = INTERVAL) -> Iterator[None]:
+    """While something runs that cannot say how far it is: a spinner on a terminal, elsewhere a plain line a minute."""
+    if console.is_terminal:
+        with console.status(what):
+            yield
+        return
+    began, done = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not done.wait(interval):
+            line = f"{time.strftime('%H:%M:%S')} {what}: {time.monotonic() - began:.0f} s"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()

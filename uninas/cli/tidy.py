@@ -10,7 +10,8 @@ import typer
 
 from ..errors import GenotypeError
 from ..units import format_count
-from .common import Force, GenotypeArgument, InputSize, JsonOption, Threads, print_json, read_genotype
+from .common import Force, GenotypeArgument, InputSize, JsonOption, Threads, err, print_json, read_genotype
+from .progress import waiting
 
 
 def tidy(
@@ -42,7 +43,8 @@ def tidy(
     from ..search.tidy import tidy as take_out
 
     torch.set_num_threads(threads)
-    tidied, removals = take_out(found, size=input_size)
+    with waiting(err, "tidying"):
+        tidied, removals = take_out(found, size=input_size)
     tidied.save(target)
     before, after = cost(found, input_size), cost(tidied, input_size)
     if as_json:
