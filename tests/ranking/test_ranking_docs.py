@@ -20,7 +20,7 @@ COMMANDS = re.findall(r"^uninas rank .*", TEXT, re.M)
 def test_commands_are_understood(line):
     rank = typer.main.get_command(app).commands["rank"]
     context = rank.make_context("rank", shlex.split(line, comments=True)[2:])
-    assert context.params["proxies"] and context.params["out_folder"]
+    assert context.params["proxy"] and context.params["out"]
 
 
 def test_every_option_is_real():
