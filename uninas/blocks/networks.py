@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..errors import GenotypeError, nearest
 from ..genotype import Block, Downsample, Genotype, Head, Stage, Stem, StemConv
@@ -62,6 +64,24 @@ def named_or_file(text: str) -> Genotype:
         GenotypeError: the file cannot be read or is not valid.
     """
     return network(text) if text in NETWORKS and not Path(text).exists() else Genotype.load(text)
+
+
+def as_genotype(genotype: Genotype | Mapping[str, Any] | str | Path) -> Genotype:
+    """A genotype: as it is, as plain data, as JSON text, the path of its file, or the name of a known network.
+
+    Raises:
+        GenotypeError: it is not valid.
+    """
+    if isinstance(genotype, Genotype):
+        return genotype
+    if isinstance(genotype, str) and genotype.lstrip().startswith("{"):
+        try:
+            return Genotype.from_dict(json.loads(genotype))
+        except ValueError as problem:
+            raise GenotypeError(f"the text is not JSON: {problem}", "genotype") from None
+    if isinstance(genotype, Mapping):
+        return Genotype.from_dict(genotype)
+    return named_or_file(str(genotype))
 
 
 def network(

@@ -110,8 +110,9 @@ class Stem:
             stride *= conv.stride
         return stride
 
-    def layers(self) -> list[Layer]:
-        channels, found = IMAGE_CHANNELS, []
+    def layers(self, channels: int = IMAGE_CHANNELS) -> list[Layer]:
+        """The layers for an image of `channels`."""
+        found: list[Layer] = []
         for conv in self.convs:
             found += conv.layers(channels)
             channels = conv.width
