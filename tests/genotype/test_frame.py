@@ -21,7 +21,7 @@ from uninas.genotype import (
     SubBlock,
     cost_parts,
 )
-from uninas.genotype.frame import DOWNSAMPLING
+from uninas.genotype.downsample import DOWNSAMPLING
 from uninas.ops.layers import ACTIVATIONS, NORMS
 
 SIZES = [(32, 32), (33, 47), (17, 9), (5, 8)]
@@ -42,7 +42,7 @@ def check_cost(genotype: Genotype, sizes=SIZES, num_classes: int = 7) -> None:
     net = uninas.build(genotype, num_classes, passes=()).eval()
     params = sum(p.numel() for p in net.parameters())
     for size in sizes:
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with FlopCounterMode(display=False) as counter:  # without gradients attention is not counted
             net(torch.randn(1, 3, *size))
             features = net.forward_intermediates(torch.randn(1, 3, *size))
         declared = uninas.cost(genotype, size, num_classes)

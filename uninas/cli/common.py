@@ -50,8 +50,8 @@ Device = Annotated[str, typer.Option(metavar="DEVICE", help="What scores: cpu, c
 
 def read_genotype(text: str) -> Genotype:
     """A genotype from a file, or a known network by name."""
-    if text not in blocks.NETWORKS and not Path(text).exists():
-        known = ", ".join(blocks.NETWORKS)
+    if text not in blocks.KNOWN and not Path(text).exists():
+        known = ", ".join(blocks.KNOWN)
         raise GenotypeError(f"there is no such file, and no network of that name; known networks: {known}", text)
     return named_or_file(text)
 

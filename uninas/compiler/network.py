@@ -95,6 +95,8 @@ class BlockModule(nn.Module):
         self.down = sequential(stage.downsample.main(before, stage.width) if outside else [])
         beside = stage.downsample.shortcut(before, stage.width) if outside else []
         self.down_shortcut = sequential(beside) if beside else None
+        self.down_drop_path = _drop_path(drop) if beside and stage.downsample.kind != "basic" else nn.Identity()
+        self.down_behind = sequential(stage.downsample.behind(stage.width) if outside else [])
         self.subblocks = nn.Sequential(
             *(
                 SubBlockModule(sub, before if first and k == 0 else stage.width, stage, first and k == 0, drop, passes)
@@ -105,8 +107,8 @@ class BlockModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         down = self.down(x)
         if self.down_shortcut is not None:
-            down = self.down_shortcut(x) + down
-        return self.subblocks(down)
+            down = self.down_shortcut(x) + self.down_drop_path(down)
+        return self.subblocks(self.down_behind(down))
 
 
 class Network(nn.Module):
@@ -152,7 +154,8 @@ class Network(nn.Module):
             stages.append(nn.Sequential(*blocks))
             before = stage.width
         self.stages = nn.ModuleList(stages)
-        self.num_features = before
+        self.num_features = (genotype.head.width or before) if out_indices is None else before
+        """Channels of what the classifier is given, or of the last feature map."""
         self.head = sequential(genotype.head.layers(before, num_classes)) if out_indices is None else None
         indices = range(count) if out_indices is None else out_indices
         self.channels = tuple(genotype.stages[i].width for i in indices)

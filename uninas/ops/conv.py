@@ -13,7 +13,7 @@ from ..errors import GenotypeError
 from .base import ALL_GRIDS, Op, Values, attribute, scaled
 from .value import Grid, Size, Value
 
-RATIOS = tuple(Fraction(r) for r in ("1", "2", "3", "4", "6", "1/2", "1/3", "1/4", "1/6"))
+RATIOS = tuple(Fraction(r) for r in ("1", "2", "3", "4", "6", "1/2", "1/3", "1/4", "1/6", "24", "1/24"))
 
 
 @dataclass(frozen=True)

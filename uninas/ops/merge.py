@@ -47,6 +47,13 @@ class Sum(nn.Module):
         return first
 
 
+class Difference(nn.Module):
+    """a - b."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a - b
+
+
 class Product(nn.Module):
     """The product of all inputs."""
 
@@ -122,6 +129,21 @@ class Add(Op):
 
     def build(self, inputs: Values) -> nn.Module:
         return Sum()
+
+
+@dataclass(frozen=True)
+class Subtract(Op):
+    """a - b, of equal values."""
+
+    name = "subtract"
+    role = "merge"
+    arity = 2
+
+    def shape(self, inputs: Values) -> Values:
+        return (_same(self, inputs),)
+
+    def build(self, inputs: Values) -> nn.Module:
+        return Difference()
 
 
 @dataclass(frozen=True)

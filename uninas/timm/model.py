@@ -60,12 +60,14 @@ class TimmNetwork(nn.Module):
         self.drop_rate = genotype.head.dropout if drop_rate is None else drop_rate
         self.seed = seed
         self.grad_checkpointing = False
-        self._normed = genotype.head.norm is not None and not genotype.head.pool_first
+        head = genotype.head
+        self._normed = head.norm is not None and not head.pool_first and not head.width
         self.feature_info = [
             {"num_chs": channels, "reduction": stride, "module": f"stages.{i}"}
             for i, (channels, stride) in enumerate(zip(built.channels, built.strides))
         ]
-        self.num_features = self.head_hidden_size = built.num_features
+        self.num_features = genotype.stages[-1].width
+        self.head_hidden_size = built.num_features
         self.stem = built.stem
         self.stages = nn.Sequential(*built.stages)
         self.head = self._head()

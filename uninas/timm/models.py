@@ -9,12 +9,12 @@ from timm.models._builder import build_model_with_cfg
 from timm.models._registry import generate_default_cfgs, register_model
 from torch import Tensor, nn
 
-from ..blocks.networks import DESIGN_SIZE, NETWORKS, as_genotype, network
+from ..blocks.networks import DESIGN_SIZE, KNOWN, as_genotype, network
 from ..errors import GenotypeError
 from ..genotype import Genotype
 from .model import TimmNetwork
 
-TIMM_NAMES = {f"uninas_{name}": name for name in NETWORKS}
+TIMM_NAMES = {f"uninas_{name}": name for name in KNOWN}
 """Known networks by the name that timm knows them by."""
 
 default_cfgs = generate_default_cfgs({name: {"first_conv": "stem.0"} for name in ("uninas", *TIMM_NAMES)})
