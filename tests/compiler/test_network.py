@@ -253,6 +253,13 @@ def test_drop_path_rises_from_zero(genotype):
     assert drop_paths(backbone) == pytest.approx([0.1, 0.2, 0.3, 0.3])
 
 
+def test_drop_path_of_units_with_a_shortcut():
+    net = uninas.build(NETWORKS["every unit"], 3, drop_path_rate=0.9)
+    rates = {i: drop_paths(stage[0].down_drop_path) for i, stage in enumerate(net.stages)}  # type: ignore[arg-type]
+    assert {i: bool(found) for i, found in rates.items()} == {0: False, 1: True, 2: False, 3: True, 4: True}
+    assert rates[4] == pytest.approx([0.8])
+
+
 def test_drop_path_works_while_training_only(genotype):
     plain, dropping = uninas.build(genotype, 3), uninas.build(genotype, 3, drop_path_rate=0.9)
     x = torch.randn(4, 3, 32, 32)

@@ -8,6 +8,7 @@ import random
 import pytest
 import timm
 import torch
+from graphs import small_published
 from timm.models import FeatureInfo, group_parameters, load_checkpoint
 from timm.models._features import FeatureGetterNet
 from timm.models._features_fx import create_feature_extractor
@@ -17,6 +18,7 @@ from torch import nn
 
 import uninas
 from uninas import Genotype, GenotypeError
+from uninas.blocks import KNOWN, NETWORKS, PUBLISHED
 from uninas.genotype import Head
 from uninas.search import Space
 from uninas.timm import TIMM_NAMES, TimmNetwork, save_for_timm
@@ -381,9 +383,10 @@ def test_ways_to_say_the_genotype(tmp_path):
 
 def test_known_networks():
     assert set(timm.list_models("uninas*")) == {"uninas", *TIMM_NAMES}
-    assert set(TIMM_NAMES.values()) == set(uninas.blocks.NETWORKS)
+    assert set(TIMM_NAMES.values()) == set(KNOWN)
     assert timm.list_pretrained("uninas*") == []
-    for timm_name, name in TIMM_NAMES.items():
+    for name in NETWORKS:
+        timm_name = f"uninas_{name}"
         model = timm.create_model(timm_name, **SMALL, num_classes=3)
         assert model.genotype == uninas.blocks.network(name, **SMALL)
         assert model.pretrained_cfg["architecture"] == timm_name
@@ -393,6 +396,38 @@ def test_known_networks():
     assert other.genotype == uninas.blocks.network("vit", **SMALL, blocks=("gated_conv",) * 4)
     with pytest.raises(GenotypeError, match="widths: wants a value for each of 4 stages"):
         timm.create_model("uninas_vit", widths=(1, 2))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_networks(name, tmp_path):
+    """All of the above in short, for networks whose stages start with units and whose heads are wide."""
+    small = small_published(name)
+    model = timm.create_model(f"uninas_{name}", **small, num_classes=7, img_size=64).eval()
+    info = FeatureInfo(copy.deepcopy(model.feature_info), len(model.feature_info))
+    last, found = model.forward_intermediates(image())
+    assert [feature.shape[1] for feature in found] == info.channels() == list(small["widths"])
+    assert [64 // feature.shape[2] for feature in found] == info.reduction()
+    assert last.shape[1] == model.num_features
+    pre_logits = model.forward_head(last, pre_logits=True)
+    assert pre_logits.shape == (2, model.head_hidden_size)
+    with torch.no_grad():
+        classifier = model.pretrained_cfg["classifier"]
+        assert model.get_submodule(classifier) is model.get_classifier()
+        torch.testing.assert_close(model.get_classifier()(pre_logits[..., None, None]), model(image()))
+    groups = group_parameters(model, model.group_matcher(), reverse=True)
+    assert set(groups.values()) == set(range(sum(len(stage) for stage in model.stages) + 2))
+    picked = timm.create_model(f"uninas_{name}", **small, img_size=64, features_only=True, out_indices=(1, -1)).eval()
+    for kind in ("list", "hook", "fx"):
+        settings = {"features_only": True, "out_indices": (1, -1), "feature_cls": kind}
+        other = timm.create_model(f"uninas_{name}", **small, img_size=64, **settings).eval()
+        for a, b in zip(picked(image()), other(image()), strict=True):
+            torch.testing.assert_close(a, b)
+    read = timm.create_model(f"local-dir:{save_for_timm(model, tmp_path / 'saved')}", pretrained=True).eval()
+    assert torch.equal(read(image()), model(image()))
+    if name != "coatnet_0":
+        torch.testing.assert_close(torch.jit.script(model)(image(33, 47)), model(image(33, 47)))
+    model.reset_classifier(0)
+    assert torch.equal(model(image()), pre_logits)
 
 
 def test_global_random_state_is_left_alone():
