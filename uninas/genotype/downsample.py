@@ -77,6 +77,10 @@ class Downsample:
         settings = SETTINGS.get(self.kind, {})
         return {"kind": self.kind, **{k: getattr(self, k) for k, v in settings.items() if getattr(self, k) != v}}
 
+    def __str__(self) -> str:
+        _, *settings = (f"{key} {value}" for key, value in self.to_dict().items())
+        return f"{self.kind} ({', '.join(settings)})" if settings else self.kind
+
     @property
     def signature(self) -> str | dict[str, Any]:
         """What decides equality, as JSON data."""
