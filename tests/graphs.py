@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from uninas import GenotypeError
+from uninas.blocks import network
 from uninas.genotype import (
     Block,
     BlockGraph,
@@ -114,6 +115,12 @@ def wrap(*written: BlockGraph, width: int = WIDTH, **frame: object) -> Genotype:
     """A network of one stage and one block around graphs, at full resolution: stem conv 1x1, no downsampling."""
     block = Block(tuple(SubBlock(graph, **frame) for graph in written))  # type: ignore[arg-type]
     return Genotype((Stage(width, (block,), Downsample("none")),), Stem((StemConv(width, 1),)))
+
+
+def small_published(name: str) -> dict[str, tuple[int, ...]]:
+    """Widths and depths with which `network` makes a small one of that kind."""
+    stages = range(len(network(name).stages))
+    return {"widths": tuple(32 + 32 * (i // 2) for i in stages), "depths": tuple(1 + i % 2 for i in stages)}
 
 
 def one_graph(graph: object) -> dict[str, Any]:

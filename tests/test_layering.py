@@ -24,7 +24,7 @@ LAYERS = (
     {"blocks", "compiler"},
     {"proxies"},
     {"search"},
-    {"engine", "mm_compat", "toydata", "export", "report", "ranking"},
+    {"engine", "mm_compat", "toydata", "export", "report", "ranking", "timm"},
     {"cli"},
     {"__main__"},
 )

@@ -11,7 +11,7 @@ import uninas
 from uninas import Genotype, GenotypeError
 from uninas.compiler import PASSES
 from uninas.genotype import Block, Downsample, GraphBuilder, Stage, Stem, StemConv, SubBlock
-from uninas.genotype.frame import DOWNSAMPLING
+from uninas.genotype.downsample import DOWNSAMPLING
 
 SMALL = {"widths": (16, 16, 32, 32), "depths": (1, 2, 1, 1)}
 SIZES = [(64, 64), (65, 97), (33, 47), (96, 32)]
@@ -22,16 +22,15 @@ def genotype() -> Genotype:
     return uninas.blocks.network("coatnet", **SMALL, input_size=64)
 
 
-def every_kind() -> Genotype:
-    """All kinds of downsampling, one behind the other."""
+def kinds(stem_stride: int, *names: str) -> Genotype:
+    """Kinds of downsampling, one behind the other."""
     b = GraphBuilder()
     block = Block((SubBlock(b.build(b.add("conv", b.input, kernel=3))),))
     width, stages = 8, []
-    for kind in ("project", "conv", "none", "patch", "basic", "pool"):
+    for kind in names:
         width += 0 if kind == "none" else 8
         stages.append(Stage(width, (block, block), Downsample(kind)))
-    assert {stage.downsample.kind for stage in stages} == set(DOWNSAMPLING)
-    return Genotype(tuple(stages), Stem((StemConv(8, 3, 2),)))
+    return Genotype(tuple(stages), Stem((StemConv(8, 3, stem_stride),)))
 
 
 def test_logits_and_pooled_features(genotype):
@@ -51,8 +50,14 @@ def test_logits_and_pooled_features(genotype):
 
 NETWORKS = {
     **{name: uninas.blocks.network(name, **SMALL) for name in uninas.blocks.NETWORKS},
-    "every downsampling": every_kind(),
+    "every layer": kinds(2, "project", "conv", "none", "patch", "basic", "pool"),
+    "every unit": kinds(1, "plain_conv", "bottleneck", "inverted", "mbconv", "attention"),
 }
+
+
+def test_every_kind_of_downsampling_is_there():
+    used = {stage.downsample.kind for name in NETWORKS for stage in NETWORKS[name].stages}
+    assert used == set(DOWNSAMPLING)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -246,6 +251,13 @@ def test_drop_path_rises_from_zero(genotype):
     assert drop_paths(net) == pytest.approx([0.1, 0.2, 0.3, 0.3, 0.4, 0.4])
     backbone = uninas.build(genotype, features_only=True, out_indices=(1, 2), drop_path_rate=0.4)
     assert drop_paths(backbone) == pytest.approx([0.1, 0.2, 0.3, 0.3])
+
+
+def test_drop_path_of_units_with_a_shortcut():
+    net = uninas.build(NETWORKS["every unit"], 3, drop_path_rate=0.9)
+    rates = {i: drop_paths(stage[0].down_drop_path) for i, stage in enumerate(net.stages)}  # type: ignore[arg-type]
+    assert {i: bool(found) for i, found in rates.items()} == {0: False, 1: True, 2: False, 3: True, 4: True}
+    assert rates[4] == pytest.approx([0.8])
 
 
 def test_drop_path_works_while_training_only(genotype):

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import uninas
 from uninas import Genotype, GenotypeError
 from uninas.genotype import INPUT, Block, Downsample, GraphBuilder, Head, Ref, Stage, Stem, StemConv, SubBlock
+from uninas.genotype.downsample import DOWNSAMPLING
 from uninas.genotype.file import dumps
-from uninas.genotype.frame import DOWNSAMPLING
 from uninas.ops import REGISTRY, make
 from uninas.ops.layers import ACTIVATIONS, NORMS
 
@@ -24,6 +24,7 @@ OLD_FILES = {
     "v1_everything.yaml": "cd16ea53d6c5f0df8a3147e1a155930801732604f21ad7914c9deba314c46437",
     "v1_coatnet.yaml": "d0750e8f05071d2bdcb31bb30f7c1e35f04aa62614ac96f22c9ec8e3a790793f",
     "v1_mobile.json": "3d8960e9b5a82c840cdf53dd95bc57f5cc1676bf1f98516a4ff89d2abb364e97",
+    "v1_units.yaml": "ac316c9f31bafac556e1d566512f17bb3bd5987d0322019fa9977708d089f465",
 }
 """Files of released versions, with the key they had then."""
 
@@ -37,11 +38,14 @@ def test_every_stored_file_is_tested():
     assert {path.name for path in ASSETS.iterdir()} == set(OLD_FILES)
 
 
-def test_the_stored_file_has_everything():
-    genotype = Genotype.load(ASSETS / "v1_everything.yaml")
-    assert {op.name for _, sub in genotype.subblocks for op in sub.graph.ops.values()} == set(REGISTRY)
-    assert {stage.downsample.kind for stage in genotype.stages} == set(DOWNSAMPLING)
-    assert {sub.norm for _, sub in genotype.subblocks} == {None, *NORMS}
+def test_the_stored_files_have_everything():
+    found = [Genotype.load(ASSETS / name) for name in OLD_FILES]
+    subblocks = [sub for genotype in found for _, sub in genotype.subblocks]
+    assert {op.name for sub in subblocks for op in sub.graph.ops.values()} == set(REGISTRY)
+    assert {stage.downsample.kind for genotype in found for stage in genotype.stages} == set(DOWNSAMPLING)
+    assert {sub.norm for sub in subblocks} == {None, *NORMS}
+    assert {conv.pool for genotype in found for conv in genotype.stem.convs} == {None, "max"}
+    assert any(genotype.head.width for genotype in found)
 
 
 frames = st.fixed_dictionaries(

@@ -21,7 +21,7 @@ from uninas.genotype import (
     SubBlock,
     cost_parts,
 )
-from uninas.genotype.frame import DOWNSAMPLING
+from uninas.genotype.downsample import DOWNSAMPLING
 from uninas.ops.layers import ACTIVATIONS, NORMS
 
 SIZES = [(32, 32), (33, 47), (17, 9), (5, 8)]
@@ -42,7 +42,7 @@ def check_cost(genotype: Genotype, sizes=SIZES, num_classes: int = 7) -> None:
     net = uninas.build(genotype, num_classes, passes=()).eval()
     params = sum(p.numel() for p in net.parameters())
     for size in sizes:
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with FlopCounterMode(display=False) as counter:  # without gradients attention is not counted
             net(torch.randn(1, 3, *size))
             features = net.forward_intermediates(torch.randn(1, 3, *size))
         declared = uninas.cost(genotype, size, num_classes)
@@ -70,6 +70,34 @@ def test_downsampling(kind, residual):
     assert genotype.strides == ((1, 1, 2) if kind in ("none", "project") else (1, 2, 4))
 
 
+UNITS = [
+    Downsample("bottleneck", stride=1, ratio=2),
+    Downsample("inverted", stride=1, ratio=1, kernel=5, activation="relu6", squeeze=4),
+    Downsample("inverted", ratio=4, kernel=7, activation="silu", squeeze=16),
+    Downsample("mbconv", ratio=2, kernel=5, activation="gelu"),
+    Downsample("attention", head_width=4, size=3),
+]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_settings_of_units(unit):
+    block = Block((SubBlock(conv3()),))
+    genotype = Genotype((Stage(8, (block,), Downsample("none")), Stage(16, (block,), unit)), Stem((StemConv(8, 3, 1),)))
+    check_cost(genotype)
+    assert genotype.strides == (1, unit.stride)
+    again = Genotype.from_dict(genotype.to_dict())
+    assert again == genotype and again.stages[1].downsample == unit
+    plain = Genotype((genotype.stages[0], Stage(16, (block,), Downsample(unit.kind))), genotype.stem)
+    assert plain != genotype
+
+
+def test_what_is_said_anyway_makes_no_difference():
+    said = Downsample("inverted", stride=2, ratio=6, kernel=3, activation="relu")
+    assert said == Downsample("inverted") and said.to_dict() == {"kind": "inverted"}
+    assert Downsample("pool", stride=2) == Downsample("pool")
+    assert Downsample("pool").to_dict() == {"kind": "pool"} and Downsample("pool").signature == "pool"
+
+
 @pytest.mark.parametrize("kind", sorted(set(DOWNSAMPLING) - {"patch"}))
 def test_a_single_pixel_is_enough_except_for_patches(kind):
     genotype = Genotype((stage(8, kind),), Stem((StemConv(8, 3, 1),)))
@@ -90,6 +118,8 @@ def test_too_small_for_a_patch():
         (StemConv(8, 4, 4, norm="layer"),),
         (StemConv(8, 7, 2, norm="rms", activation="relu"), StemConv(16, 2, 2, bias=False), StemConv(8, 1, 1)),
         (StemConv(16, 5, 3, norm="group", activation="silu"), StemConv(8, 1, 1, activation="hardswish")),
+        (StemConv(16, 7, 2, norm="batch", pool="max"), StemConv(8, 1, 1)),
+        (StemConv(8, 7, 4, padding=2),),
     ],
 )
 def test_stems(convs):
@@ -97,7 +127,7 @@ def test_stems(convs):
     check_cost(genotype, [(32, 32), (33, 47), (17, 9)])
     expected = 1
     for conv in convs:
-        expected *= conv.stride
+        expected *= conv.stride * (2 if conv.pool else 1)
     assert genotype.stem.stride == expected == genotype.strides[0]
 
 
@@ -122,6 +152,18 @@ def test_heads(norm, activation, dropout, pool_first):
     assert uninas.cost(genotype, 7, 0).params == uninas.cost(genotype, 7, 7).params - 7 * 17
 
 
+@pytest.mark.parametrize("pool_first", [False, True])
+def test_wider_heads(pool_first):
+    head = Head(None if pool_first else "batch", "relu", width=24, pool_first=pool_first)
+    genotype = Genotype((stage(16, "conv"),), Stem((StemConv(8, 1),)), head)
+    check_cost(genotype, [(7, 4)])
+    assert uninas.build(genotype, 0)(torch.randn(2, 3, 8, 8)).shape == (2, 24)
+    assert uninas.build(genotype, 7).num_features == 24
+    assert uninas.build(genotype, features_only=True).num_features == 16
+    narrow = Genotype(genotype.stages, genotype.stem, Head(head.norm, "relu", pool_first=pool_first))
+    assert narrow != genotype and "width" not in narrow.to_dict()["head"]
+
+
 def test_norm_before_the_pool_is_not_norm_after_it():
     genotypes = [Genotype((stage(16, "conv"),), head=Head(pool_first=first)) for first in (True, False)]
     x = torch.randn(2, 3, 16, 16)
@@ -144,7 +186,12 @@ BAD = {
     "bias": lambda: StemConv(8, bias=None),  # type: ignore[arg-type]
     "norm": lambda: StemConv(12, norm="group"),
     "activation": lambda: StemConv(8, activation="softmax"),
+    "padding": lambda: StemConv(8, padding=-1),
+    "pool": lambda: StemConv(8, pool="avg"),
     "convs": lambda: Stem(()),
+    "head_width": lambda: Downsample("inverted", head_width=4),
+    "ratio": lambda: Downsample("pool", ratio=4),
+    "squeeze": lambda: Downsample("inverted", squeeze=0),
     "kind": lambda: Downsample(None),  # type: ignore[arg-type]
     "dropout": lambda: Head(dropout=True),
     "pool_first": lambda: Head(pool_first="no"),  # type: ignore[arg-type]
@@ -159,6 +206,32 @@ BAD = {
         (Stage(1, (Block((SubBlock(conv3(), norm=None),)),), Downsample("conv")),), Stem((StemConv(8, 1),))
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "bottleneck", "stride": 3}, "stride: wants one of 1, 2; got 3"),
+        ({"kind": "inverted", "kernel": 4}, "kernel: wants one of 3, 5, 7; got 4"),
+        ({"kind": "attention", "ratio": 4}, "ratio: downsampling 'attention' takes head_width, size"),
+        ({"kind": "pool", "stride": 1}, "stride: downsampling 'pool' takes no settings"),
+        ({"kind": "mbconv", "activation": "tanh"}, "activation: there is no 'tanh'"),
+        ({"kind": "mbconv", "ratio": 2.5}, "ratio: wants a whole number"),
+    ],
+)
+def test_bad_settings_of_units(settings, message):
+    with pytest.raises(GenotypeError, match=message):
+        Downsample(**settings)
+
+
+def test_units_that_do_not_fit_their_widths():
+    stem, block = Stem((StemConv(8, 3),)), Block((SubBlock(conv3()),))
+    for unit, message in {
+        Downsample("bottleneck", ratio=5): "16 channels cannot be divided by 5",
+        Downsample("inverted", ratio=1, squeeze=3): "8 channels cannot be divided by 3",
+    }.items():
+        with pytest.raises(GenotypeError, match=rf"stages\[0\]\.downsample\.kind: {message}"):
+            Genotype((Stage(16, (block,), unit),), stem)
 
 
 @pytest.mark.parametrize("path", BAD)

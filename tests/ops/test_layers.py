@@ -6,6 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from uninas import GenotypeError
 from uninas.ops import make
+from uninas.ops.composite import AttentionLayer, SqueezeExciteLayer, StridedMaxPool
 from uninas.ops.layers import (
     ACTIVATIONS,
     NORMS,
@@ -28,7 +29,12 @@ LAYERS = {
         f"conv{kernel} stride {stride}": ConvLayer(CHANNELS, 12, kernel, stride, bias=stride == 1)
         for kernel, stride in ((1, 1), (1, 2), (3, 1), (3, 2), (3, 3), (5, 2), (7, 4), (2, 2), (4, 4))
     },
+    "depthwise conv": ConvLayer(CHANNELS, CHANNELS, 5, 2, bias=False, groups=CHANNELS),
+    "conv with less padding": ConvLayer(CHANNELS, 12, 7, 4, pad=2),
     "halving pool": HalvingPool(),
+    "strided max pool": StridedMaxPool(),
+    "squeeze-excite": SqueezeExciteLayer(CHANNELS, 2, "silu"),
+    "attention": AttentionLayer(CHANNELS, 12, 2, 4),
     "global pool": GlobalPoolLayer(),
     **{f"{name} norm": norm_layer(name, CHANNELS) for name in NORMS if name != "group"},
     "group norm": OpLayer(make("group_norm", {"groups": 2}), CHANNELS),

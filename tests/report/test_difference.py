@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 import uninas
-from uninas.genotype import Block, BlockGraph, Downsample, GraphBuilder, Ref, StemConv, SubBlock
+from uninas.genotype import Block, BlockGraph, Downsample, GraphBuilder, Ref, Stem, StemConv, SubBlock
 from uninas.ops import make
 from uninas.report.alignment import align
 from uninas.report.difference import difference, grouped
@@ -168,3 +168,17 @@ def test_alignment(first, second, pairs):
         return Block((SubBlock(b.build(b.add(ops[letter], b.input)), norm=None),))
 
     assert list(align(list(map(block, first)), list(map(block, second)))) == pairs
+
+
+def test_settings_of_units_and_stems_are_named():
+    first = uninas.blocks.network("mobilenet_v2")
+    stage = replace(first.stages[1], downsample=Downsample("inverted", ratio=4, activation="relu6"))
+    stem = Stem((replace(first.stem.convs[0], pool="max"),))
+    head = replace(first.head, width=640)
+    second = replace(first.with_stage(1, stage), stem=stem, head=head)
+    texts = [change.what for change in difference(first, second).changes]
+    assert texts == [
+        "convs: 32 (3×3, stride 2, batch, relu6) to 32 (3×3, stride 2, batch, relu6, pool max)",
+        "width 1280 to 640",
+        "downsampling inverted (activation relu6) to inverted (ratio 4, activation relu6)",
+    ]

@@ -17,7 +17,7 @@ from uninas.genotype import Downsample, GraphBuilder, SubBlock, cost
 from uninas.report.drawing import layout
 from uninas.report.drawing.figure import draw_network
 from uninas.report.drawing.image import figure_bytes, image_format
-from uninas.report.drawing.labels import op_label, subblock_labels
+from uninas.report.drawing.labels import KINDS, layer_label, op_label, subblock_labels
 from uninas.report.drawing.layout import DrawingError, place
 from uninas.report.drawing.panel import COMPACT, DETAILED, lay_out
 from uninas.report.drawing.stacks import stack_subblock
@@ -255,6 +255,20 @@ def test_every_operation_has_a_label():
         if name:
             assert op_label(op())
     assert op_label(uninas.ops.make("conv", {"kernel": 3, "ratio": "1/4", "groups": 2})) == "conv 3×3 2 groups ÷4"
+
+
+@pytest.mark.parametrize("name", uninas.blocks.PUBLISHED)
+def test_every_layer_of_the_published_networks_has_a_label(name):
+    genotype = uninas.blocks.network(name)
+    before = genotype.stem.width
+    layers = genotype.stem.layers() + genotype.head.layers(genotype.stages[-1].width, 1000)
+    for stage in genotype.stages:
+        down = stage.downsample
+        layers += [*down.main(before, stage.width), *down.shortcut(before, stage.width), *down.behind(stage.width)]
+        before = stage.width
+    for layer in layers:
+        label, kind = layer_label(layer)
+        assert kind in KINDS and label != type(layer).__name__
 
 
 def test_the_error_class_is_one_of_ours():

@@ -11,11 +11,14 @@ from .library import (
     residual,
     transformer,
 )
-from .networks import BLOCKS, NETWORKS, network
+from .networks import BLOCKS, KNOWN, NETWORKS, network
+from .published import PUBLISHED
 
 __all__ = [
     "BLOCKS",
+    "KNOWN",
     "NETWORKS",
+    "PUBLISHED",
     "bottleneck",
     "conv_attention",
     "convnext",

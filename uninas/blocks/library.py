@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..errors import GenotypeError
 from ..genotype import Block, BlockGraph, GraphBuilder, Ref, SubBlock
+from ..genotype.downsample import nearest_heads
 from ..genotype.frame import check_whole
 
 HEAD_WIDTH = 32
@@ -22,7 +23,7 @@ def heads_for(width: int, head_width: float = HEAD_WIDTH) -> int:
     check_whole(width, "width")
     if not head_width > 0:
         raise GenotypeError(f"wants a positive number, got {head_width!r}", "head_width")
-    return min((n for n in range(1, width + 1) if width % n == 0), key=lambda n: (abs(n - width / head_width), n))
+    return nearest_heads(width, head_width)
 
 
 def squeeze_excite(b: GraphBuilder, x: Ref, ratio: int = 4, activation: str = "gelu") -> Ref:
@@ -89,18 +90,29 @@ def convnext(width: int) -> Block:
     return Block((SubBlock(_graph(write), norm=None),))
 
 
-def inverted_residual(width: int, ratio: int = 6, kernel: int = 3, residual: bool = True) -> Block:
+def inverted_residual(
+    width: int,
+    ratio: int = 6,
+    kernel: int = 3,
+    residual: bool = True,
+    activation: str = "relu",
+    squeeze: int | None = None,
+) -> Block:
     """expand BN ReLU depthwise BN ReLU reduce BN (Sandler et al., "MobileNetV2", 2018; with ReLU for ReLU6).
 
     Args:
         ratio: of the expansion; 1 leaves it out, as in MobileNetV2's first block.
         residual: whether the input is added; MobileNetV2 leaves it out where a stage begins.
+        activation: `relu6` in the published network.
+        squeeze: squeeze-excite behind the depthwise convolution: its channels to those that it squeezes them into.
     """
 
     def write(b: GraphBuilder, x: Ref) -> Ref:
         if ratio != 1:
-            x = b.chain(x, ("conv", {"ratio": ratio, "bias": False}), "batch_norm", "relu")
-        x = b.chain(x, ("dwconv", {"kernel": kernel}), "batch_norm", "relu")
+            x = b.chain(x, ("conv", {"ratio": ratio, "bias": False}), "batch_norm", activation)
+        x = b.chain(x, ("dwconv", {"kernel": kernel}), "batch_norm", activation)
+        if squeeze:
+            x = squeeze_excite(b, x, squeeze, activation)
         return b.chain(x, ("conv", {"ratio": f"1/{ratio}", "bias": False}), "batch_norm")
 
     return Block((SubBlock(_graph(write), norm=None, residual=residual),))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..errors import GenotypeError, nearest
 from ..genotype import Block, Downsample, Genotype, Head, Stage, Stem, StemConv
 from ..genotype.frame import check_choice, check_whole
 from . import library
+from .published import PUBLISHED
 
 BLOCKS: dict[str, Callable[..., Block]] = {
     "R": library.residual,
@@ -55,13 +58,35 @@ NETWORKS = {
 }
 
 
+KNOWN = (*NETWORKS, *PUBLISHED)
+"""Names that `network` takes."""
+
+
 def named_or_file(text: str) -> Genotype:
     """A known network by name, or else a genotype from a file; a file of that name comes first.
 
     Raises:
         GenotypeError: the file cannot be read or is not valid.
     """
-    return network(text) if text in NETWORKS and not Path(text).exists() else Genotype.load(text)
+    return network(text) if text in KNOWN and not Path(text).exists() else Genotype.load(text)
+
+
+def as_genotype(genotype: Genotype | Mapping[str, Any] | str | Path) -> Genotype:
+    """A genotype: as it is, as plain data, as JSON text, the path of its file, or the name of a known network.
+
+    Raises:
+        GenotypeError: it is not valid.
+    """
+    if isinstance(genotype, Genotype):
+        return genotype
+    if isinstance(genotype, str) and genotype.lstrip().startswith("{"):
+        try:
+            return Genotype.from_dict(json.loads(genotype))
+        except ValueError as problem:
+            raise GenotypeError(f"the text is not JSON: {problem}", "genotype") from None
+    if isinstance(genotype, Mapping):
+        return Genotype.from_dict(genotype)
+    return named_or_file(str(genotype))
 
 
 def network(
@@ -73,22 +98,30 @@ def network(
     stem: Stem | None = None,
     input_size: int = DESIGN_SIZE,
 ) -> Genotype:
-    """A network of Tybl & Neumann (2025) - `resnet`, `efficientnet`, `vit`, `coatnet` - or `convnext` (ConvNeXt-T).
+    """A network of Tybl & Neumann (2025) - `resnet`, `efficientnet`, `vit`, `coatnet` -, `convnext` (ConvNeXt-T), or a
+    published one as timm has it: `resnet50`, `mobilenet_v2`, `efficientnet_b0`, `convnext_tiny`, `poolformer_s12`,
+    `coatnet_0`.
 
     Args:
-        name: a key of NETWORKS.
+        name: one of KNOWN.
         widths: channels of each stage.
         depths: blocks of each stage.
-        blocks: a key of BLOCKS for each stage.
-        stem: instead of the published one.
+        blocks: a key of BLOCKS for each stage; not for those of timm.
+        stem: instead of the published one; not for those of timm.
         input_size: image side in pixels for whose grids relative position bias tables are made (other sizes
             interpolate).
 
     Raises:
         GenotypeError: an unknown name, lists of different lengths, or widths that do not fit the blocks.
     """
-    if not isinstance(name, str) or name not in NETWORKS:
-        raise GenotypeError(f"there is no network {name!r}; {nearest(str(name), NETWORKS)}", "name")
+    if not isinstance(name, str) or name not in KNOWN:
+        raise GenotypeError(f"there is no network {name!r}; {nearest(str(name), KNOWN)}", "name")
+    if name in PUBLISHED:
+        for key, value in {"blocks": blocks, "stem": stem}.items():
+            if value is not None:
+                raise GenotypeError(f"{name} is as published; widths and depths may be given", key)
+        check_whole(input_size, "input_size")
+        return PUBLISHED[name](widths, depths, input_size)
     recipe = NETWORKS[name]
     chosen = {"widths": recipe.widths, "depths": recipe.depths, "blocks": recipe.blocks}
     for key, values in {"widths": widths, "depths": depths, "blocks": blocks}.items():

@@ -89,10 +89,10 @@ Force = Annotated[bool, typer.Option("--force", help=meaning("force"))]
 
 def read_genotype(text: str) -> Genotype:
     """A genotype from a file, or a known network by name."""
-    from ..blocks.networks import NETWORKS, named_or_file
+    from ..blocks.networks import KNOWN, named_or_file
 
-    if text not in NETWORKS and not Path(text).exists():
-        raise GenotypeError(f"there is no such file, and no network of that name; {nearest(text, NETWORKS)}", text)
+    if text not in KNOWN and not Path(text).exists():
+        raise GenotypeError(f"there is no such file, and no network of that name; {nearest(text, KNOWN)}", text)
     return named_or_file(text)
 
 

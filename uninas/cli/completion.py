@@ -12,9 +12,9 @@ from ..resources import SUFFIXES
 
 def genotypes(incomplete: str) -> list[str]:
     """Known networks, and files."""
-    from ..blocks import NETWORKS
+    from ..blocks import KNOWN
 
-    return [*_beginning(incomplete, NETWORKS), *_files(incomplete)]
+    return [*_beginning(incomplete, KNOWN), *_files(incomplete)]
 
 
 def protocols(incomplete: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..errors import GenotypeError
 from ..genotype import Genotype
-from ..genotype.frame import check_bool, check_whole
+from ..genotype.frame import IMAGE_CHANNELS, check_bool, check_whole
 from .init import initialise, without_initialisation
 from .lower import Pass
 from .network import Network
@@ -22,6 +22,7 @@ def build(
     out_indices: Sequence[int] | None = None,
     drop_path_rate: float = 0.0,
     passes: Sequence[Pass] = PASSES,
+    in_chans: int = IMAGE_CHANNELS,
 ) -> Network:
     """Compiles a genotype.
 
@@ -32,9 +33,10 @@ def build(
         out_indices: stages, counted from 0; needs `features_only`. Later stages are not built.
         drop_path_rate: stochastic depth at the last block; it rises linearly from 0.
         passes: graph rewrites; `()` gives the plain network, with the same parameters and the same numbers.
+        in_chans: channels of the image. (Costs are those of colour images.)
 
     Returns:
-        A module on the CPU in training mode that takes B x 3 x H x W of any size.
+        A module on the CPU in training mode that takes B x in_chans x H x W of any size.
 
     Raises:
         GenotypeError: an argument is out of range.
@@ -42,6 +44,7 @@ def build(
     if not isinstance(genotype, Genotype):
         raise GenotypeError(f"wants a Genotype, got {type(genotype).__name__}; Genotype.load reads a file", "genotype")
     check_whole(num_classes, "num_classes", minimum=0)
+    check_whole(in_chans, "in_chans")
     if type(seed) is not int:
         raise GenotypeError(f"wants a whole number, got {seed!r}", "seed")
     check_bool(features_only, "features_only")
@@ -56,7 +59,7 @@ def build(
     elif out_indices is not None:
         raise GenotypeError("needs features_only=True", "out_indices")
     with without_initialisation():
-        network = Network(genotype, num_classes, indices, drop_path_rate, passes)
+        network = Network(genotype, num_classes, indices, drop_path_rate, passes, in_chans)
     initialise(network, seed)
     return network
 

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import GenotypeError
 from ..genotype import Genotype, Stage, SubBlock
-from ..genotype.frame import check_whole
+from ..genotype.frame import IMAGE_CHANNELS, check_whole
 from ..ops.layers import Layer, activation_layer, norm_layer, sequential
 from .lower import Pass, lower
 
@@ -56,7 +56,7 @@ def _drop_path(rate: float) -> nn.Module:
     return DropPath(rate)
 
 
-def _checkpointed(block: nn.Module, x: Tensor) -> Tensor:
+def checkpointed(block: nn.Module, x: Tensor) -> Tensor:
     """The block's output, of which only the input is kept for the backward pass."""
     # What torch.compile recomputes has no effects, so statistics are counted once; and it takes no such contexts.
     contexts = {} if torch.compiler.is_compiling() else {"context_fn": partial(_recomputing, block)}
@@ -95,6 +95,8 @@ class BlockModule(nn.Module):
         self.down = sequential(stage.downsample.main(before, stage.width) if outside else [])
         beside = stage.downsample.shortcut(before, stage.width) if outside else []
         self.down_shortcut = sequential(beside) if beside else None
+        self.down_drop_path = _drop_path(drop) if beside and stage.downsample.kind != "basic" else nn.Identity()
+        self.down_behind = sequential(stage.downsample.behind(stage.width) if outside else [])
         self.subblocks = nn.Sequential(
             *(
                 SubBlockModule(sub, before if first and k == 0 else stage.width, stage, first and k == 0, drop, passes)
@@ -105,12 +107,12 @@ class BlockModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         down = self.down(x)
         if self.down_shortcut is not None:
-            down = self.down_shortcut(x) + down
-        return self.subblocks(down)
+            down = self.down_shortcut(x) + self.down_drop_path(down)
+        return self.subblocks(self.down_behind(down))
 
 
 class Network(nn.Module):
-    """A compiled genotype. B x 3 x H x W -> logits B x num_classes, or features.
+    """A compiled genotype. B x in_chans x H x W -> logits B x num_classes, or features.
 
     Args:
         genotype: what to build.
@@ -118,6 +120,7 @@ class Network(nn.Module):
         out_indices: stages whose outputs `forward` returns, as a tuple; None for a classifier.
         drop_path_rate: stochastic depth, rising linearly to this rate at the last block.
         passes: graph rewrites, see `uninas.compiler.passes`.
+        in_chans: channels of the image.
     """
 
     def __init__(
@@ -127,10 +130,12 @@ class Network(nn.Module):
         out_indices: tuple[int, ...] | None,
         drop_path_rate: float,
         passes: Sequence[Pass],
+        in_chans: int = IMAGE_CHANNELS,
     ) -> None:
         super().__init__()
         self.genotype = genotype
         self.num_classes = num_classes
+        self.in_chans = in_chans
         self.out_indices = out_indices
         self.checkpointing = False
         self._frozen_stages = -1
@@ -140,7 +145,7 @@ class Network(nn.Module):
         rates = iter([drop_path_rate * i / max(depth - 1, 1) for i in range(depth)])
         before = genotype.stem.width
         stages = []
-        self.stem = sequential(genotype.stem.layers())
+        self.stem = sequential(genotype.stem.layers(in_chans))
         for stage in kept:
             blocks = [
                 BlockModule(stage, j, before if j == 0 else stage.width, next(rates), passes)
@@ -149,7 +154,8 @@ class Network(nn.Module):
             stages.append(nn.Sequential(*blocks))
             before = stage.width
         self.stages = nn.ModuleList(stages)
-        self.num_features = before
+        self.num_features = (genotype.head.width or before) if out_indices is None else before
+        """Channels of what the classifier is given, or of the last feature map."""
         self.head = sequential(genotype.head.layers(before, num_classes)) if out_indices is None else None
         indices = range(count) if out_indices is None else out_indices
         self.channels = tuple(genotype.stages[i].width for i in indices)
@@ -164,7 +170,7 @@ class Network(nn.Module):
         for stage in self.stages:
             for block in stage:  # type: ignore[union-attr]
                 if self.checkpointing and self.training and torch.is_grad_enabled():
-                    x = _checkpointed(block, x)
+                    x = checkpointed(block, x)
                 else:
                     x = block(x)
             found.append(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,30 +15,12 @@ from timm.layers.norm import LayerNorm2d
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..blocks.networks import named_or_file
+from ..blocks.networks import as_genotype
 from ..compiler import build
 from ..errors import GenotypeError
 from ..genotype import Genotype
 from .errors import EngineError
 from .weights import LoadReport, load_backbone
-
-
-def as_genotype(genotype: Genotype | Mapping[str, Any] | str | Path) -> Genotype:
-    """A genotype: as it is, as plain data, as JSON text, the path of its file, or the name of a known network.
-
-    Raises:
-        GenotypeError: it is not valid.
-    """
-    if isinstance(genotype, Genotype):
-        return genotype
-    if isinstance(genotype, str) and genotype.lstrip().startswith("{"):
-        try:
-            return Genotype.from_dict(json.loads(genotype))
-        except ValueError as problem:
-            raise GenotypeError(f"the text is not JSON: {problem}", "genotype") from None
-    if isinstance(genotype, Mapping):
-        return Genotype.from_dict(genotype)
-    return named_or_file(str(genotype))
 
 
 @MODELS.register_module()

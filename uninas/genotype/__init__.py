@@ -1,7 +1,8 @@
 """Networks as data: block graphs, the genotype, its canonical key and its file."""
 
 from .cost import NetworkCost, cost, cost_parts
-from .frame import Downsample, Head, Stem, StemConv
+from .downsample import Downsample
+from .frame import Head, Stem, StemConv
 from .genotype import Block, Genotype, Stage, SubBlock
 from .graph import INPUT, OUTPUT, BlockGraph, Cost, GraphBuilder, Ref
 

@@ -13,7 +13,8 @@ from functools import lru_cache
 from ..errors import GenotypeError
 from ..ops import Size
 from ..ops.layers import Layer, total
-from .frame import Downsample, check_whole
+from .downsample import Downsample
+from .frame import check_whole
 from .genotype import Block, Genotype
 from .graph import Cost
 
@@ -77,6 +78,7 @@ def _block(block: Block, downsample: Downsample | None, before: int, width: int,
             if not inside or sub.residual:
                 count(down.shortcut(before, width), size)
             size = count(down.main(before, width), size)
+            count(down.behind(width), size)
         graph = sub.graph.cost(width, size)
         params, macs = params + graph.params, macs + graph.macs
     return Cost(params, macs), size

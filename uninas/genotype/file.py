@@ -24,14 +24,15 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from .. import yaml_files
 from ..errors import GenotypeError, ResourceError, nearest
 from ..ops import make
-from .frame import Downsample, Head, Stem, StemConv
+from .downsample import Downsample
+from .frame import Head, Stem, StemConv, plain
 from .genotype import Block, Genotype, Stage, SubBlock
 from .graph import INPUT, OUTPUT, BlockGraph, Ref, fresh_id
 
@@ -59,12 +60,12 @@ def to_dict(genotype: Genotype) -> dict[str, Any]:
                     entry["activation"] = sub.activation
                 subblocks.append({**entry, "graph": names[text]})
             blocks.append({"subblocks": subblocks})
-        stages.append({"width": stage.width, "downsample": asdict(stage.downsample), "blocks": blocks})
+        stages.append({"width": stage.width, "downsample": stage.downsample.to_dict(), "blocks": blocks})
     data: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     if genotype.name:
         data["name"] = genotype.name
-    convs = [{key: value for key, value in asdict(conv).items() if value is not None} for conv in genotype.stem.convs]
-    return {**data, "stem": {"convs": convs}, "head": asdict(genotype.head), "graphs": graphs, "stages": stages}
+    convs = [{key: value for key, value in plain(conv).items() if value is not None} for conv in genotype.stem.convs]
+    return {**data, "stem": {"convs": convs}, "head": plain(genotype.head), "graphs": graphs, "stages": stages}
 
 
 def graph_to_dict(graph: BlockGraph) -> dict[str, Any]:

@@ -1,19 +1,19 @@
-"""What surrounds the blocks: stem, downsampling at the start of a stage, and head, each a list of layers."""
+"""What surrounds the blocks: stem and head, each a list of layers. (`downsample` has what starts a stage.)"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..errors import GenotypeError, nearest
+from ..ops.composite import StridedMaxPool
 from ..ops.layers import (
     ACTIVATIONS,
     NORMS,
     ConvLayer,
     GlobalPoolLayer,
-    HalvingPool,
     Layer,
     LinearLayer,
     OpLayer,
@@ -45,6 +45,22 @@ def check_bool(value: Any, path: str) -> None:
         raise GenotypeError(f"wants true or false, got {value!r}", path)
 
 
+def later() -> Any:
+    """A field that came after the first files: None where nothing is said, and then left out of files and keys, so that
+    those of older networks stay as they are."""
+    return field(default=None, metadata={"later": True})
+
+
+def plain(part: Any) -> dict[str, Any]:
+    """A stem, downsampling or head as plain data."""
+    found = {}
+    for spec in fields(part):
+        value = getattr(part, spec.name)
+        if value is not None or not spec.metadata.get("later"):
+            found[spec.name] = [plain(item) for item in value] if isinstance(value, tuple) else value
+    return found
+
+
 @contextmanager
 def placed(path: str) -> Iterator[None]:
     """What is wrong inside, such as layers that do not fit their channels, is wrong with `path`."""
@@ -56,7 +72,7 @@ def placed(path: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class StemConv:
-    """One convolution of the stem, with what follows it."""
+    """One convolution of the stem, with what follows it: norm, activation, and a 3 x 3 pool with stride 2 (`max`)."""
 
     width: int
     kernel: int = 3
@@ -64,10 +80,16 @@ class StemConv:
     bias: bool = True
     norm: str | None = None
     activation: str | None = None
+    padding: int | None = later()
+    """On each side; None pads an odd kernel so that the result has ceil(size / stride) positions."""
+    pool: str | None = later()
 
     def __post_init__(self) -> None:
         for name in ("width", "kernel", "stride"):
             check_whole(getattr(self, name), name)
+        if self.padding is not None:
+            check_whole(self.padding, "padding", minimum=0)
+        check_choice(self.pool, ("max",), "pool")
         check_bool(self.bias, "bias")
         check_choice(self.norm, tuple(NORMS), "norm")
         check_choice(self.activation, ACTIVATIONS, "activation")
@@ -76,13 +98,21 @@ class StemConv:
         with placed("norm"):
             self.layers(IMAGE_CHANNELS)
 
+    @property
+    def total_stride(self) -> int:
+        """Of the convolution and the pool."""
+        return self.stride * (2 if self.pool else 1)
+
     def layers(self, channels: int) -> list[Layer]:
-        """The convolution, norm and activation for an input of `channels`."""
-        found: list[Layer] = [ConvLayer(channels, self.width, self.kernel, self.stride, self.bias)]
+        """The convolution, norm, activation and pool for an input of `channels`."""
+        conv = ConvLayer(channels, self.width, self.kernel, self.stride, self.bias, pad=self.padding)
+        found: list[Layer] = [conv]
         if self.norm:
             found.append(norm_layer(self.norm, self.width))
         if self.activation:
             found.append(activation_layer(self.activation, self.width))
+        if self.pool:
+            found.append(StridedMaxPool())
         return found
 
 
@@ -107,83 +137,36 @@ class Stem:
     def stride(self) -> int:
         stride = 1
         for conv in self.convs:
-            stride *= conv.stride
+            stride *= conv.total_stride
         return stride
 
-    def layers(self) -> list[Layer]:
-        channels, found = IMAGE_CHANNELS, []
+    def layers(self, channels: int = IMAGE_CHANNELS) -> list[Layer]:
+        """The layers for an image of `channels`."""
+        found: list[Layer] = []
         for conv in self.convs:
             found += conv.layers(channels)
             channels = conv.width
         return found
 
 
-DOWNSAMPLING = {
-    "pool": "shortcut and main path of the first sub-block each average 2 x 2 and convolve 1 x 1 (the paper's)",
-    "patch": "layer norm and a 2 x 2 convolution with stride 2 before the first block (ConvNeXt's)",
-    "basic": "a residual pair of 3 x 3 convolutions, the first with stride 2 (NAS-Bench-201's)",
-    "conv": "a 3 x 3 convolution with stride 2 and batch norm before the first block",
-    "project": "a 1 x 1 convolution and batch norm; the resolution stays",
-    "none": "nothing; resolution and width stay",
-}
-
-
-@dataclass(frozen=True)
-class Downsample:
-    """How a stage starts: `kind` is a key of DOWNSAMPLING."""
-
-    kind: str = "pool"
-
-    def __post_init__(self) -> None:
-        check_choice(self.kind, tuple(DOWNSAMPLING), "kind", optional=False)
-
-    @property
-    def stride(self) -> int:
-        return 1 if self.kind in ("none", "project") else 2
-
-    def shortcut(self, before: int, after: int) -> list[Layer]:
-        """Layers on the shortcut of the first sub-block (`pool`), or beside `main` (`basic`)."""
-        if self.kind == "pool":
-            return [HalvingPool(), ConvLayer(before, after)]
-        if self.kind == "basic":
-            return [HalvingPool(), ConvLayer(before, after, bias=False)]
-        return []
-
-    def main(self, before: int, after: int) -> list[Layer]:
-        """Layers on the main path: inside the first sub-block behind its norm (`pool`), else before the block."""
-        if self.kind == "pool":
-            return [HalvingPool(), ConvLayer(before, after)]
-        if self.kind == "patch":
-            return [norm_layer("layer", before), ConvLayer(before, after, 2, 2)]
-        if self.kind == "basic":
-            return [
-                activation_layer("relu", before),
-                ConvLayer(before, after, 3, 2, bias=False),
-                norm_layer("batch", after),
-                activation_layer("relu", after),
-                ConvLayer(after, after, 3, bias=False),
-                norm_layer("batch", after),
-            ]
-        if self.kind == "conv":
-            return [ConvLayer(before, after, 3, 2, bias=False), norm_layer("batch", after)]
-        if self.kind == "project":
-            return [ConvLayer(before, after, bias=False), norm_layer("batch", after)]
-        return []
-
-
 @dataclass(frozen=True)
 class Head:
-    """Features -> logits: norm, activation, global average, dropout, linear; `pool_first` averages before the norm."""
+    """Features -> logits: 1 x 1 convolution (to `width`), norm, activation, global average, dropout, linear;
+    `pool_first` averages before all of them."""
 
     norm: str | None = "layer"
     activation: str | None = None
     dropout: float = 0.0
     pool_first: bool = False
+    width: int | None = later()
+    """Channels of a 1 x 1 convolution before the norm; None for none."""
 
     def __post_init__(self) -> None:
         check_choice(self.norm, tuple(NORMS), "norm")
         check_choice(self.activation, ACTIVATIONS, "activation")
         check_bool(self.pool_first, "pool_first")
+        if self.width is not None:
+            check_whole(self.width, "width")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise GenotypeError(f"wants a probability in [0, 1), got {self.dropout!r}", "dropout")
         object.__setattr__(self, "dropout", float(self.dropout) + 0.0)  # 0, 0.0 and -0.0 are written alike
@@ -192,7 +175,12 @@ class Head:
 
     def layers(self, channels: int, num_classes: int) -> list[Layer]:
         """The layers for `channels` features; `num_classes=0` leaves out dropout and the classifier."""
-        found: list[Layer] = [norm_layer(self.norm, channels)] if self.norm else []
+        found: list[Layer] = []
+        if self.width:
+            found.append(ConvLayer(channels, self.width, bias=False))
+            channels = self.width
+        if self.norm:
+            found.append(norm_layer(self.norm, channels))
         if self.activation:
             found.append(activation_layer(self.activation, channels))
         found.insert(0 if self.pool_first else len(found), GlobalPoolLayer())

@@ -10,14 +10,15 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..errors import GenotypeError
 from ..ops.layers import ACTIVATIONS, NORMS, Layer, activation_layer, norm_layer
-from .frame import Downsample, Head, Stem, check_bool, check_choice, check_whole, placed
+from .downsample import Downsample
+from .frame import Head, Stem, check_bool, check_choice, check_whole, placed, plain
 from .graph import BlockGraph
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -75,7 +76,7 @@ class Stage:
 
     width: int
     blocks: tuple[Block, ...]
-    downsample: Downsample = field(default_factory=Downsample)
+    downsample: Downsample = Downsample()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", tuple(self.blocks))
@@ -115,6 +116,7 @@ class Genotype:
                 raise GenotypeError(message, f"stages[{i}].downsample.kind")
             with placed(f"stages[{i}].downsample.kind"):
                 stage.downsample.main(before, stage.width)
+                stage.downsample.shortcut(before, stage.width)
             for j, k, subblock in stage.subblocks:
                 path = f"stages[{i}].blocks[{j}].subblocks[{k}]"
                 inside = stage.downsample.kind == "pool" and j == k == 0  # downsampling behind the norm
@@ -133,10 +135,10 @@ class Genotype:
         """Canonical hash, a hex string: equal for genotypes that differ only in names and in the order in which graphs
         were written."""
         stages = [
-            [stage.width, stage.downsample.kind, [[sub.signature for sub in b.subblocks] for b in stage.blocks]]
+            [stage.width, stage.downsample.signature, [[sub.signature for sub in b.subblocks] for b in stage.blocks]]
             for stage in self.stages
         ]
-        text = json.dumps([asdict(self.stem), stages, asdict(self.head)], separators=(",", ":"), sort_keys=True)
+        text = json.dumps([plain(self.stem), stages, plain(self.head)], separators=(",", ":"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:

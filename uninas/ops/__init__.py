@@ -1,10 +1,10 @@
 """The alphabet: every elementary operation, with its shape rule, parameters, MACs and torch module in one class."""
 
-from .activation import GELU, Hardswish, ReLU, Sigmoid, SiLU, Softmax
+from .activation import GELU, Hardswish, ReLU, ReLU6, Sigmoid, SiLU, Softmax
 from .attention import Mask, Matmul1, Matmul2, RelPosBias
 from .base import REGISTRY, Op, make
 from .conv import Conv, DepthwiseConv
-from .merge import Add, Chunk, Concat, Multiply
+from .merge import Add, Chunk, Concat, Multiply, Subtract
 from .norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from .pool import AvgPool, GlobalAvgPool, MaxPool, Upsample
 from .regularize import Dropout, LayerScale
@@ -35,11 +35,13 @@ __all__ = [
     "Op",
     "RMSNorm",
     "ReLU",
+    "ReLU6",
     "RelPosBias",
     "SiLU",
     "Sigmoid",
     "Size",
     "Softmax",
+    "Subtract",
     "Upsample",
     "Value",
     "make",

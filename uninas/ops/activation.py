@@ -49,6 +49,19 @@ class ReLU(_Elementwise):
 
 
 @dataclass(frozen=True)
+class ReLU6(_Elementwise):
+    """min(max(x, 0), 6)."""
+
+    name = "relu6"
+    nonnegative = True
+
+    def build(self, inputs: Values) -> nn.Module:
+        from torch import nn
+
+        return nn.ReLU6()
+
+
+@dataclass(frozen=True)
 class SiLU(_Elementwise):
     """x * sigmoid(x)."""
 

@@ -13,7 +13,7 @@ from .value import Grid, Size, Value
 if TYPE_CHECKING:
     from torch import nn
 
-RATIOS = tuple(Fraction(r) for r in ("1", "2", "3", "4", "6", "1/2", "1/3", "1/4", "1/6"))
+RATIOS = tuple(Fraction(r) for r in ("1", "2", "3", "4", "6", "1/2", "1/3", "1/4", "1/6", "24", "1/24"))
 
 
 @dataclass(frozen=True)

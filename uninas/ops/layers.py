@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 NORMS = {"batch": "batch_norm", "layer": "layer_norm", "group": "group_norm", "rms": "rms_norm"}
-ACTIVATIONS = ("gelu", "relu", "silu", "hardswish")
+ACTIVATIONS = ("gelu", "relu", "silu", "hardswish", "relu6")
 
 
 class Layer(Protocol):
@@ -32,16 +32,21 @@ class Layer(Protocol):
 
 @dataclass(frozen=True)
 class ConvLayer:
-    """Convolution with stride. Odd kernels pad to ceil(size / stride); even ones are patches, without padding."""
+    """Convolution with stride. Odd kernels pad to ceil(size / stride), unless `pad` says otherwise; even ones are
+    patches, without padding."""
 
     in_channels: int
     out_channels: int
     kernel: int = 1
     stride: int = 1
     bias: bool = True
+    groups: int = 1
+    pad: int | None = None
 
     @property
     def padding(self) -> int:
+        if self.pad is not None:
+            return self.pad
         return self.kernel // 2 if self.kernel % 2 else 0
 
     def out_size(self, size: Size) -> Size:
@@ -52,18 +57,17 @@ class ConvLayer:
         return height, width
 
     def parameters(self) -> int:
-        return self.out_channels * (self.in_channels * self.kernel**2 + (1 if self.bias else 0))
+        return self.out_channels * (self.in_channels // self.groups * self.kernel**2 + (1 if self.bias else 0))
 
     def macs(self, size: Size) -> int:
         height, width = self.out_size(size)
-        return self.out_channels * self.in_channels * self.kernel**2 * height * width
+        return self.out_channels * (self.in_channels // self.groups) * self.kernel**2 * height * width
 
     def build(self) -> nn.Module:
         from torch import nn
 
-        return nn.Conv2d(
-            self.in_channels, self.out_channels, self.kernel, self.stride, padding=self.padding, bias=self.bias
-        )
+        channels = (self.in_channels, self.out_channels)
+        return nn.Conv2d(*channels, self.kernel, self.stride, padding=self.padding, groups=self.groups, bias=self.bias)
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,23 @@ class Add(Op):
 
 
 @dataclass(frozen=True)
+class Subtract(Op):
+    """a - b, of equal values."""
+
+    name = "subtract"
+    role = "merge"
+    arity = 2
+
+    def shape(self, inputs: Values) -> Values:
+        return (_same(self, inputs),)
+
+    def build(self, inputs: Values) -> nn.Module:
+        from .modules.merge import Difference
+
+        return Difference()
+
+
+@dataclass(frozen=True)
 class Multiply(Op):
     """gate=sigmoid: a * sigmoid(b), ordered, as in the paper. gate=none: the plain product, order does not matter."""
 

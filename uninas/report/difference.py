@@ -89,9 +89,9 @@ def _convs(convs: Iterable[dict]) -> str:
     texts = []
     for conv in convs:
         stride = [f"stride {conv['stride']}"] if conv["stride"] > 1 else []
-        extra = ", ".join(
-            [f"{conv['kernel']}×{conv['kernel']}", *stride, *filter(None, (conv["norm"], conv["activation"]))]
-        )
+        later = [f"{key} {conv[key]}" for key in ("padding", "pool") if conv[key] is not None]
+        known = filter(None, (conv["norm"], conv["activation"]))
+        extra = ", ".join([f"{conv['kernel']}×{conv['kernel']}", *stride, *known, *later])
         texts.append(f"{conv['width']} ({extra})")
     return " - ".join(texts)
 
@@ -101,7 +101,7 @@ def _stage(found: Difference, i: int, first: Stage, j: int, second: Stage) -> No
     if first.width != second.width:
         found.note(where, "changed", f"width {first.width} to {second.width}")
     if first.downsample != second.downsample:
-        found.note(where, "changed", f"downsampling {first.downsample.kind} to {second.downsample.kind}")
+        found.note(where, "changed", f"downsampling {first.downsample} to {second.downsample}")
     for a, b in align(first.blocks, second.blocks):
         if a is None or b is None:
             stage, place, kind, marks = (

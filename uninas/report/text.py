@@ -27,7 +27,8 @@ def describe(genotype: Genotype, input_size: Size, num_classes: int) -> list[Row
         if part == "stem":
             what, channels = "convolutions", genotype.stem.width
         elif part == "head":
-            what, channels = "classifier" if num_classes else "pooled", num_classes or genotype.stages[-1].width
+            what, channels = "classifier" if num_classes else "pooled", num_classes or genotype.head.width
+            channels = channels or genotype.stages[-1].width
         else:
             i, j = (int(piece.split("]")[0]) for piece in part.split("[")[1:])
             stage = genotype.stages[i]

@@ -33,6 +33,13 @@ class Sum(nn.Module):
         return first
 
 
+class Difference(nn.Module):
+    """a - b."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a - b
+
+
 class Product(nn.Module):
     """The product of all inputs."""
 

@@ -13,11 +13,13 @@ def _definitions() -> dict[str, tuple[str, bool]]:
     """(file, whether higher is better) of every proxy. Read, not imported: who asks for names needs no torch."""
     found = {}
     for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
-                if isinstance(call, ast.Call) and ast.unparse(call.func) in DECORATORS and node.name[0] != "_":
+        for function in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(function, ast.FunctionDef) or function.name.startswith("_"):
+                continue
+            for call in function.decorator_list:
+                if isinstance(call, ast.Call) and ast.unparse(call.func) in DECORATORS:
                     options = {option.arg: ast.unparse(option.value) for option in call.keywords}
-                    found[node.name] = (path.stem, options.get("higher_is_better", "True") == "True")
+                    found[function.name] = (path.stem, options.get("higher_is_better") != "False")
     return found
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from ...genotype import Genotype
 from ...ops import Op
+from ...ops.composite import AttentionLayer, SqueezeExciteLayer, StridedMaxPool
 from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer
 from ...ops.pool import GlobalAvgPool
 
@@ -16,6 +17,7 @@ ABBREVIATIONS = {
     "rms_norm": "RMS norm",
     "gelu": "GELU",
     "relu": "ReLU",
+    "relu6": "ReLU6",
     "silu": "SiLU",
     "dwconv": "dw",
     "global_avg_pool": "global avg",
@@ -24,6 +26,7 @@ ABBREVIATIONS = {
     "matmul2": "a·v",
     "multiply": "×",
     "add": "+",
+    "subtract": "−",
 }
 """The field's abbreviations; any other operation is called what files call it."""
 
@@ -81,9 +84,15 @@ def layer_label(layer: Layer) -> tuple[str, str]:
         return op_label(op), op_kind(op)
     if isinstance(layer, ConvLayer):
         stride = f" stride {layer.stride}" if layer.stride > 1 else ""
-        return f"conv {layer.kernel}×{layer.kernel}{stride}", "conv"
+        return f"{'dw' if layer.groups > 1 else 'conv'} {layer.kernel}×{layer.kernel}{stride}", "conv"
     if isinstance(layer, HalvingPool):
         return "avg pool 2×2", "pool"
+    if isinstance(layer, StridedMaxPool):
+        return "max pool 3×3 stride 2", "pool"
+    if isinstance(layer, SqueezeExciteLayer):
+        return f"squeeze-excite {layer.hidden}", "merge"
+    if isinstance(layer, AttentionLayer):
+        return f"attention {layer.heads} head{'s' if layer.heads > 1 else ''}", "attention"
     if isinstance(layer, LinearLayer):
         return "linear", "conv"
     return type(layer).__name__, "other"

@@ -149,8 +149,10 @@ def stack_subblock(
     return nodes.stacked(goes_around)
 
 
-def stack_layers(main: Sequence[Layer], shortcut: Sequence[Layer], channels: int, size: Size) -> Stacked:
-    """Layers in sequence, and those beside them, if any, whose outputs are added."""
+def stack_layers(
+    main: Sequence[Layer], shortcut: Sequence[Layer], channels: int, size: Size, behind: Sequence[Layer] = ()
+) -> Stacked:
+    """Layers in sequence, those beside them, if any, whose outputs are added, and those `behind` the sum."""
     nodes = _Nodes()
     start = nodes.add(None)
     end = nodes.chain(layer_rows(main, channels, size), start)
@@ -159,6 +161,7 @@ def stack_layers(main: Sequence[Layer], shortcut: Sequence[Layer], channels: int
         row = nodes.rows[end]
         width = row.channels if row is not None else channels
         end = nodes.add(Row("+", "merge", width, Grid.FULL, 0, 0, detail="residual"), (end, ""), (beside, ""))
+        end = nodes.chain(layer_rows(behind, width, _size_behind(main, size)), end)
     nodes.add(None, (end, ""))
     return nodes.stacked(None)
 

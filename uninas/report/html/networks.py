@@ -100,7 +100,11 @@ class Networks:
         else:
             words = f"downsampling: {down.kind}"
             key = (down, before, width, size)
-            panels = [self._panel(key, lambda: stack_layers(main, around, before, size), words)] if main else []
+            panels = (
+                [self._panel(key, lambda: stack_layers(main, around, before, size, down.behind(width)), words)]
+                if main
+                else []
+            )
             panels.append(self._subblock(first, width, after))
         return self._block(panels + [self._subblock(sub, width, after) for sub in others])
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ...errors import nearest
-from ...genotype.frame import DOWNSAMPLING, Downsample
+from ...genotype.downsample import DOWNSAMPLING, Downsample
 from ...ops.layers import ACTIVATIONS, NORMS
 
 HALVING = tuple(kind for kind in DOWNSAMPLING if Downsample(kind).stride == 2)

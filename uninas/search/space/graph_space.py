@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from ... import resources
-from ...blocks import NETWORKS, network
+from ...blocks import KNOWN, network
 from ...errors import GenotypeError, SpaceError, nearest
 from ...genotype import Block, Genotype
 from ..limits import Limits
@@ -64,7 +64,7 @@ class GraphSpace(Space):
 
     def _hint(self, name: str) -> str:
         """What to do for a published network that attends where this space does not."""
-        if name not in NETWORKS:
+        if name not in KNOWN:
             return ""
         try:
             self.check(network(name), name)

@@ -20,7 +20,7 @@ from ... import resources
 from ...blocks import inverted_residual
 from ...errors import GenotypeError, SpaceError, nearest
 from ...genotype import Block, Downsample, Genotype, Stage
-from ...genotype.frame import DOWNSAMPLING
+from ...genotype.downsample import DOWNSAMPLING
 from .choices import PLAIN_DRAWS, Choice, ChoiceFile, ChoiceSpace, Chosen
 
 NO_LAYER = "-"

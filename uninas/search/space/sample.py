@@ -23,7 +23,7 @@ from ...genotype import Block, Downsample, Genotype, Stage
 from ...ops import Matmul1
 from ..limits import Limits
 from .budget import REPAIRABLE, Budget, Excess
-from .frame import HALVING, FrameChoices
+from .frame import FrameChoices
 from .resize import resized
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _framed(genotype: Genotype, frame: FrameChoices, rng: Random) -> Genotype:
     if frame.downsample:
         kind, alike = rng.choice(frame.downsample), rng.random() < SAME_DOWNSAMPLING
         for i, stage in enumerate(stages):
-            if stage.downsample.kind in HALVING:
+            if stage.downsample.stride == 2:
                 stages[i] = replace(stage, downsample=Downsample(kind if alike else rng.choice(frame.downsample)))
     offered = {"norm": frame.head.norms, "activation": frame.head.activations, "pool_first": frame.head.pool_first}
     head = replace(head, **{name: rng.choice(values) for name, values in offered.items() if values})

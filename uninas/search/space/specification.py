@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, PlainSerializer, model_validator
 
-from ...blocks import BLOCKS, NETWORKS
+from ...blocks import BLOCKS, KNOWN
 from ...errors import GenotypeError, nearest
 from ...genotype import Stem, StemConv
 from ...ops import make
@@ -113,9 +113,9 @@ class GraphSpecification(BaseModel):
         if any(stage < 1 for stage in self.attention_stages):
             raise ValueError(f"attention_stages: stages are counted from 1, got {sorted(self.attention_stages)}")
         for name, start in self.starts.items():
-            if start.network not in NETWORKS:
+            if start.network not in KNOWN:
                 raise ValueError(
-                    f"starts.{name}.network: there is no network {start.network!r}; {nearest(start.network, NETWORKS)}"
+                    f"starts.{name}.network: there is no network {start.network!r}; {nearest(start.network, KNOWN)}"
                 )
         return self
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
 from ...genotype import BlockGraph, Genotype
 from ...genotype.file import SCHEMA_VERSION, graph_from_dict, graph_to_dict
+from ...genotype.frame import plain
 
-_plain = lru_cache(maxsize=1024)(asdict)
-"""Stems, downsamplings and heads as plain data: of many networks a few differ."""
+_plain = lru_cache(maxsize=1024)(plain)
+"""Stems and heads as plain data: of many networks a few differ."""
 
 
 def pack(data: Any) -> bytes:
@@ -52,7 +52,7 @@ def pack_skeleton(genotype: Genotype, graph_id: Callable[[BlockGraph], int]) -> 
                 for sub in block.subblocks
             ]
             blocks.append({"subblocks": subs})
-        stages.append({"width": stage.width, "downsample": _plain(stage.downsample), "blocks": blocks})
+        stages.append({"width": stage.width, "downsample": stage.downsample.to_dict(), "blocks": blocks})
     data: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     if genotype.name is not None:
         data["name"] = genotype.name
