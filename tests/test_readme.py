@@ -1,4 +1,4 @@
-"""What the README and docs/training.md tell to type, typed."""
+"""What the README, docs/training.md and docs/python.md tell to type, typed."""
 
 import os
 import re
@@ -49,13 +49,14 @@ def run(words: list[str], cwd: Path, **environment: str) -> subprocess.Completed
 
 
 @pytest.mark.slow
-def test_the_python_of_the_readme_runs(folder, monkeypatch):
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_the_python_runs(page, folder, monkeypatch):
     monkeypatch.chdir(folder)
-    graph_language = blocks("README.md", "yaml")[0]
+    graph_language = blocks("docs/python.md", "yaml")[0]
     (folder / "my_network.yaml").write_text(graph_language)
     one_session: dict = {}
-    for block in blocks("README.md", "python"):
-        exec(compile(block, "README.md", "exec"), one_session)
+    for block in blocks(page, "python"):
+        exec(compile(block, page, "exec"), one_session)
 
 
 @pytest.mark.slow
@@ -72,7 +73,7 @@ def test_training_on_digits_as_told(page, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ["docs/training.md"])
 def test_training_on_large_data_as_told(page, folder):
     """Up to the check of the data, which are not here."""
     pytest.importorskip("mmengine")
@@ -85,7 +86,7 @@ def test_training_on_large_data_as_told(page, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ["docs/training.md"])
 def test_export_as_told(page, folder):
     pytest.importorskip("mmdet")
     found = commands(page, "python tools/export_backbone.py")

@@ -50,12 +50,12 @@ def test_what_changes_begins_anew_and_notes_are_told():
 
 
 def test_waiting_tells_that_it_waits_and_stops_with_what_it_waits_for():
-    out, before = io.StringIO(), threading.active_count()
+    out, before = io.StringIO(), set(threading.enumerate())
     with pytest.raises(KeyError), waiting(Console(file=out), "tidying", interval=0.01):
         while out.getvalue().count("\n") < 2:
             time.sleep(0.01)
         raise KeyError
-    assert re.match(r"\d\d:\d\d:\d\d tidying: \d+ s\n", out.getvalue()) and threading.active_count() == before
+    assert re.match(r"\d\d:\d\d:\d\d tidying: \d+ s\n", out.getvalue()) and set(threading.enumerate()) <= before
 
 
 def test_what_is_done_at_once_is_not_waited_for():
@@ -63,3 +63,11 @@ def test_what_is_done_at_once_is_not_waited_for():
     with waiting(Console(file=out), "tidying"):
         pass
     assert not out.getvalue()
+
+
+def test_closer_looks_after_the_end_are_told_once_a_minute():
+    assert lines([(0, 99), (1, 100), (2, 100), (3, 100), (70, 100)]) == [
+        "99/100",
+        "100/100, 3600 an hour",
+        "100/100, 51 an hour",
+    ]

@@ -43,7 +43,7 @@ class ProgressLog:
         self.bar = Progress(*columns, *times, console=console, disable=hidden, transient=transient)
         self._task = self.bar.add_task(what, total=None)
         self._start: tuple[float, int] | None = None
-        self._last = 0.0
+        self._last, self._ended = 0.0, False
 
     def __enter__(self) -> ProgressLog:
         self.bar.__enter__()
@@ -68,8 +68,8 @@ class ProgressLog:
         first = self._start is None
         if self._start is None:
             self._start = now, done
-        if first or now - self._last >= self.interval or done == total:
-            self._last = now
+        if first or now - self._last >= self.interval or (done == total and not self._ended):
+            self._last, self._ended = now, done == total
             line = f"{time.strftime('%H:%M:%S')} {self.what}: {done}/{total}{self._left(now, done, total)}{note}"
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -29,7 +29,7 @@ class SearchLog:
         self.bar = Bar(*columns, TextColumn("{task.fields[note]}"), console=console, disable=not console.is_terminal)
         self._tasks: dict[str, int] = {}
         self._last = -interval
-        self._phase = ""
+        self._phase, self._ended = "", False
 
     def __enter__(self) -> SearchLog:
         self.bar.__enter__()
@@ -46,9 +46,10 @@ class SearchLog:
             task = self._tasks[state.phase]
             self.bar.update(task, completed=state.done, total=state.total, note=status(state))  # type: ignore[arg-type]
             return
-        now = time.monotonic()
-        if state.phase != self._phase or now - self._last >= self.interval or state.done == state.total:
-            self._phase, self._last = state.phase, now
+        now, ended = time.monotonic(), state.done == state.total
+        # Once at the end: what comes after it (closer looks at the leaders) is told once a minute again.
+        if state.phase != self._phase or now - self._last >= self.interval or (ended and not self._ended):
+            self._phase, self._last, self._ended = state.phase, now, ended
             what = PHASES.get(state.phase, state.phase)
             line = f"{time.strftime('%H:%M:%S')} {what}: {state.done}/{state.total}, {status(state)}"
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
