@@ -461,7 +461,7 @@ def test_the_command_reports_as_json(tmp_path: Path) -> None:
         (["broken.yaml"], ["broken.yaml", "schema_version"]),
         (["good.yaml", "--input-size", "big"], ["big"]),
         (["good.yaml", "--out", "no_folder/clean.yaml"], ["no_folder", "--out"]),
-        ([], ["FILE"]),
+        ([], ["GENOTYPE"]),
     ],
 )
 def test_wrong_usage_of_the_command(arguments: list[str], words: list[str], tmp_path: Path) -> None:
