@@ -11,6 +11,7 @@ from .. import __version__
 from . import data, openmmlab, protocols, training
 from .common import err, fail, out, print_json, read_genotype, run, usage
 from .draw import diff, draw
+from .export import export
 from .networks import cost_command, score, show, validate
 from .overrides import spread
 from .race import race
@@ -37,6 +38,7 @@ app.command()(score)
 app.command()(validate)
 app.command()(draw)
 app.command()(diff)
+app.command()(export)
 app.command()(rank)
 app.command()(training.train)
 app.command()(training.test)
