@@ -12,8 +12,8 @@ from .common import GenotypeArgument, InputSize, JsonOption, Threads, print_json
 
 def export(
     genotype: GenotypeArgument,
-    to: Annotated[str, typer.Option(metavar="FORM", help="onnx or torch-export.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="What to write: .onnx, .pt2.")],
+    to: Annotated[str, typer.Option(metavar="FORM", help="onnx, torch-export or source.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="What to write: .onnx, .pt2, .py.")],
     weights: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A checkpoint: .pth, .pt or .safetensors. Default: initial weights."),
@@ -28,11 +28,14 @@ def export(
     dynamic: Annotated[
         str, typer.Option(metavar="DIMENSIONS", help="What stays free: batch, size, both with a comma, or none.")
     ] = "batch",
+    framework: Annotated[
+        str | None, typer.Option(help="With --to source: a registered backbone for mmdet or mmseg, without a head.")
+    ] = None,
     threads: Threads = 2,
     force: Annotated[bool, typer.Option("--force", help="Replace the file that is there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Writes a network for other runtimes: ONNX or torch.export.
+    """Writes a network for others: ONNX, torch.export, or one readable Python file that needs PyTorch alone.
 
     The file is compared with the network on noise, at batches of 1, 2 and 5 and at two image sizes as far as these stay
     free. Where outputs differ by more than 1e-4, nothing is written.
@@ -50,6 +53,7 @@ def export(
         num_classes=classes,
         dynamic=parse_dynamic(dynamic),
         weights=weights,
+        framework=framework,
         force=force,
     )
     if as_json:

@@ -19,7 +19,7 @@ from .errors import ExportError
 from .job import DIMENSIONS, Job, prepare
 from .verify import Check, trained_twin
 
-SUFFIXES = {"onnx": ".onnx", "torch-export": ".pt2"}
+SUFFIXES = {"onnx": ".onnx", "torch-export": ".pt2", "source": ".py"}
 """What can be written, and the suffix that its file has."""
 
 
@@ -50,6 +50,7 @@ def export_network(
     num_classes: int | None = None,
     dynamic: Collection[str] = ("batch",),
     weights: str | Path | None = None,
+    framework: str | None = None,
     force: bool = False,
 ) -> Exported:
     """Writes a network in a form that runs without uninas, once its outputs are those of the network.
@@ -62,6 +63,7 @@ def export_network(
         dynamic: dimensions of the input that stay free: "batch", "size".
         weights: a checkpoint; None: the initial weights. Then a copy of the network with other statistics and scales
             is exported and compared too, because initial ones hide mistakes.
+        framework: for "source": "mmdet" or "mmseg", in whose registry the network is to be a backbone.
         force: replace the file.
 
     Raises:
@@ -70,12 +72,15 @@ def export_network(
     started = time.perf_counter()
     path = Path(out)
     _check_target(to, path, force)
+    if framework is not None and to != "source":
+        raise ExportError("--framework is for --to source; `uninas export-backbone` writes configs")
     job = prepare(genotype, input_size, num_classes, dynamic, weights)
     twin = trained_twin(job.network, _noise(job)) if weights is None else None
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        checks, notes, made = _write(to, job, twin, staging / path.name)
+        checks, notes, made = _write(to, job, twin, staging / path.name, framework)
         files = []
+        _check_free([path.parent / file.name for file in made], force)
         for file in made:
             file.replace(path.parent / file.name)
             files.append(path.parent / file.name)
@@ -84,8 +89,15 @@ def export_network(
     return Exported(tuple(files), tuple(checks), tuple(notes), time.perf_counter() - started, job)
 
 
-def _write(to: str, job: Job, twin: nn.Module | None, path: Path) -> tuple[list[Check], list[str], list[Path]]:
+def _write(
+    to: str, job: Job, twin: nn.Module | None, path: Path, framework: str | None
+) -> tuple[list[Check], list[str], list[Path]]:
     """Comparisons, notes, and the files written in the folder of `path`."""
+    if to == "source":
+        from .source.write import write
+
+        checks, files = write(job, twin, path, framework)
+        return checks, [], files
     from . import program
 
     traced = program.trace(job)
@@ -120,5 +132,10 @@ def _check_target(to: str, path: Path, force: bool) -> None:
         raise ExportError(f"--out {path}: {to} is written to a file that ends in {SUFFIXES[to]}")
     if not path.parent.is_dir():
         raise ExportError(f"--out {path}: there is no folder {path.parent}")
-    if path.is_dir() or (path.exists() and not force):
-        raise ExportError(f"--out {path}: there is one already; --force replaces a file")
+    _check_free([path], force)
+
+
+def _check_free(paths: list[Path], force: bool) -> None:
+    for path in paths:
+        if path.is_dir() or (path.exists() and not force):
+            raise ExportError(f"--out {path}: there is one already; --force replaces a file")
