@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from graphs import wrap
+from small import chain, small
 from torch import Tensor, nn
 
 import uninas
@@ -22,7 +23,7 @@ from uninas.export import verify
 from uninas.export.errors import DifferenceError, DynamicError, ExportError, FormatError
 from uninas.export.job import prepare
 from uninas.export.run import export_network, parse_dynamic
-from uninas.genotype import Downsample, Genotype, GraphBuilder, Head, Stage, Stem, StemConv
+from uninas.genotype import Downsample, Genotype, Head, Stage, Stem, StemConv
 from uninas.ops import Op
 from uninas.ops.base import REGISTRY
 
@@ -30,21 +31,6 @@ pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 ROOT = Path(__file__).parents[2]
-
-
-def small() -> Genotype:
-    """Convolutions with batch norms, a gate, and attention of two heads with a bias."""
-    blocks = uninas.blocks
-    return Genotype(
-        (Stage(8, (blocks.mbconv(8),)), Stage(16, (blocks.transformer(16, bias_size=4, head_width=8),))),
-        Stem((StemConv(8, 3, 2, norm="batch", activation="gelu"),)),
-        name="small",
-    )
-
-
-def chain(*ops) -> Genotype:
-    b = GraphBuilder()
-    return wrap(b.build(b.chain(b.input, *ops)))
 
 
 @pytest.fixture(scope="module")

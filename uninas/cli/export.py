@@ -12,7 +12,7 @@ from .common import GenotypeArgument, InputSize, JsonOption, Threads, print_json
 
 def export(
     genotype: GenotypeArgument,
-    to: Annotated[str, typer.Option(metavar="FORM", help="onnx, torch-export or source.")],
+    to: Annotated[str, typer.Option(metavar="FORM", help="onnx, torch-export, aoti or source.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="What to write: .onnx, .pt2, .py.")],
     weights: Annotated[
         Path | None,
@@ -35,7 +35,10 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace the file that is there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Writes a network for others: ONNX, torch.export, or one readable Python file that needs PyTorch alone.
+    """Writes a network for use without uninas.
+
+    ONNX; PyTorch's torch.export; a package compiled ahead of time for this processor (aoti); or one readable Python
+    file that needs PyTorch alone (source).
 
     The file is compared with the network on noise, at batches of 1, 2 and 5 and at two image sizes as far as these stay
     free. Where outputs differ by more than 1e-4, nothing is written.

@@ -19,7 +19,7 @@ from .errors import ExportError
 from .job import DIMENSIONS, Job, prepare
 from .verify import Check, trained_twin
 
-SUFFIXES = {"onnx": ".onnx", "torch-export": ".pt2", "source": ".py"}
+SUFFIXES = {"onnx": ".onnx", "torch-export": ".pt2", "aoti": ".pt2", "source": ".py"}
 """What can be written, and the suffix that its file has."""
 
 
@@ -98,9 +98,17 @@ def _write(
 
         checks, files = write(job, twin, path, framework)
         return checks, [], files
+    if to == "aoti":
+        from . import aoti
+
+        aoti.check_compiler()  # before minutes of tracing
     from . import program
 
     traced = program.trace(job)
+    if to == "aoti":
+        from . import aoti
+
+        return *aoti.write(traced, job, twin, path), [path, aoti.beside(path)]
     if to == "onnx":
         from . import onnx
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ... import __version__
-from ...errors import nearest
 from ...genotype import BlockGraph, Genotype, Stage, SubBlock, cost
 from ...ops import Size, Value
 from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer
-from ..errors import ExportError, FormatError
+from ..errors import FormatError
 from .graphs import GraphClass, write_graph
 from .helpers import BLOCK, HELPERS, PLAIN_SUBBLOCK, SUBBLOCK
 from .layout import Call, Expression, call, lines, listed
@@ -53,10 +52,8 @@ def source_text(
         framework: of FRAMEWORKS; None: a classifier.
 
     Raises:
-        FormatError: an operation or a layer has no words; ExportError: an unknown framework.
+        FormatError: an operation or a layer has no words.
     """
-    if framework is not None and framework not in FRAMEWORKS:
-        raise ExportError(f"--framework: there is no {framework!r}; {nearest(framework, FRAMEWORKS)}")
     name = class_name(genotype, framework)
     file = _File(name)
     stem = call("nn.Sequential", *_layers(genotype.stem.layers(), file))

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from ...compiler.weights import save_weights
+from ...errors import nearest
 from ..errors import DifferenceError, ExportError
 from ..job import Job, Shape
 from ..verify import Check, compare
-from .text import class_name, source_text
+from .text import FRAMEWORKS, class_name, source_text
 
 
 def write(job: Job, twin: nn.Module | None, path: Path, framework: str | None) -> tuple[list[Check], list[Path]]:
@@ -25,8 +26,10 @@ def write(job: Job, twin: nn.Module | None, path: Path, framework: str | None) -
 
     Raises:
         FormatError: an operation has no words; DifferenceError: the file computes something else; ExportError: the
-            framework is not installed.
+            framework is unknown or not installed.
     """
+    if framework and framework not in FRAMEWORKS:
+        raise ExportError(f"--framework: there is no {framework!r}; {nearest(framework, FRAMEWORKS)}")
     if framework and importlib.util.find_spec(framework) is None:
         raise ExportError(f"--framework {framework}: the file is compared in {framework}, which is not installed")
     beside = path.with_suffix(_suffix(framework)) if job.weights else None
