@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.export import ExportedProgram
 from ..search.study.machine import machine
 from .errors import ExportError, FormatError
 from .job import Job
-from .program import first_line
+from .program import first_line, trace
 from .quiet import quiet
 from .verify import Check, Run, compare
 
@@ -32,25 +33,28 @@ def write(program: ExportedProgram, job: Job, twin: nn.Module | None, path: Path
     """
     check_compiler()
     fits = this_machine()
-    options = {"aot_inductor.metadata": {**job.facts(), **fits}}
+    label = {**job.facts(), **fits}
+    if twin is not None:  # compiled in the same way: small weights become constants, so they cannot be exchanged
+        other = path.with_name(f"other_{path.name}")
+        compiled = _compiled(trace(replace(job, network=twin)), label, other)
+        compare(_runner(compiled), twin, job.shapes, "AOTInductor with other weights")
+        other.unlink()
+    checks = compare(_runner(_compiled(program, label, path)), job.network, job.shapes, "AOTInductor")
+    beside(path).write_text(json.dumps(label, indent=1) + "\n", "utf-8")
+    told = f"compiled for {fits['processor']} ({fits['instructions']}) and torch {fits['torch']}"
+    return checks, [f"{told}; elsewhere it may not run"]
+
+
+def _compiled(program: ExportedProgram, label: dict[str, str], path: Path) -> Any:
+    """The package in `path`, made and loaded."""
+    options = {"aot_inductor.metadata": label}
     try:
         with quiet(), torch.no_grad():
             torch._inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=options)
+            return torch._inductor.aoti_load_package(str(path))
     except Exception as problem:  # of any type: the compiler's own, or what C++ made of its output
-        raise FormatError(
-            f"AOTInductor cannot compile this network ({first_line(problem)}): use torch-export"
-        ) from problem
-    beside(path).write_text(json.dumps({**job.facts(), **fits}, indent=1) + "\n", "utf-8")
-    with quiet():
-        compiled = torch._inductor.aoti_load_package(str(path))
-    checks = compare(_runner(compiled), job.network, job.shapes, "AOTInductor")
-    if twin is not None:
-        state = twin.state_dict()
-        named = {name: state[name] for name in compiled.get_constant_fqns() if name in state}
-        compiled.load_constants(named, check_full_update=False)
-        compare(_runner(compiled), twin, job.shapes, "AOTInductor with other weights")
-    told = f"compiled for {fits['processor']} ({fits['instructions']}) and torch {fits['torch']}"
-    return checks, [f"{told}; elsewhere it may not run"]
+        told = f"AOTInductor cannot compile this network ({first_line(problem)}): use torch-export"
+        raise FormatError(told) from problem
 
 
 def beside(path: Path) -> Path:

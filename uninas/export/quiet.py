@@ -7,7 +7,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-TALKERS = ("torch.onnx", "torch.export", "torch._dynamo", "torch._inductor", "torch.fx", "onnxscript", "onnx_ir")
+TALKERS = (
+    *("torch.onnx", "torch.export", "torch._dynamo", "torch._inductor", "torch.fx", "torch.utils.cpp_extension"),
+    *("onnxscript", "onnx_ir"),
+)
 
 
 @contextmanager
