@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ def write(program: ExportedProgram, job: Job, twin: nn.Module | None, path: Path
         FormatError: an operation has no counterpart; DifferenceError: the file computes something else; ExportError:
             a package is missing.
     """
-    onnx = _needed("onnx")
-    _needed("onnxscript")
-    _needed("onnxruntime")
+    check_packages()
+    import onnx
+
     names = _names(job)
     translated = _translate(program, job, names)
     if twin is not None:
@@ -115,10 +116,8 @@ def _optimise(translated: Any) -> list[str]:
     return []
 
 
-def _needed(package: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(package)
-    except ModuleNotFoundError:
-        raise ExportError(f'--to onnx needs {package}: pip install "uninas-toolkit[export]"') from None
+def check_packages() -> None:
+    """Raises ExportError where a package is missing."""
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        if find_spec(package) is None:
+            raise ExportError(f'--to onnx needs {package}: pip install "uninas-toolkit[export]"')

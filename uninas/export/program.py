@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from .job import Job
 from .quiet import quiet
 from .verify import Check, compare
 
+_SETTING = "prefer_deferred_runtime_asserts_over_guards"
+_DEFERRED: dict[str, Any] = {_SETTING: True} if _SETTING in inspect.signature(torch.export.export).parameters else {}
+"""What cannot be proven of free sizes is asserted when the program runs: it is about how memory is laid out, and holds
+for all of them. Older versions of PyTorch, which lack the setting, refuse such networks."""
 FACTS = "uninas.json"
 """The extra file with `Job.facts` inside a .pt2 archive."""
 
@@ -42,12 +47,9 @@ def trace(job: Job) -> ExportedProgram:
 
 def export_module(module: nn.Module, args: tuple[Any, ...], shapes: Any) -> ExportedProgram:
     """torch.export of a module with free dimensions."""
-    # Without gradients, but not in inference mode, whose tensors exporters cannot handle. What cannot be proven of free
-    # sizes is asserted when the program runs: it is about how memory is laid out, and holds for all of them.
+    # Without gradients, but not in inference mode, whose tensors exporters cannot handle.
     with quiet(), torch.no_grad():
-        return torch.export.export(
-            module, args, dynamic_shapes=shapes, prefer_deferred_runtime_asserts_over_guards=True
-        )
+        return torch.export.export(module, args, dynamic_shapes=shapes, strict=False, **_DEFERRED)
 
 
 def _can_be_fixed(job: Job) -> bool:

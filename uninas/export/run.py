@@ -98,22 +98,15 @@ def _write(
 
         checks, files = write(job, twin, path, framework)
         return checks, [], files
-    if to == "aoti":
-        from . import aoti
+    from . import aoti, onnx, program
 
+    if to == "aoti":
         aoti.check_compiler()  # before minutes of tracing
-    from . import program
-
-    traced = program.trace(job)
-    if to == "aoti":
-        from . import aoti
-
-        return *aoti.write(traced, job, twin, path), [path, aoti.beside(path)]
+        return *aoti.write(program.trace(job), job, twin, path), [path, aoti.beside(path)]
     if to == "onnx":
-        from . import onnx
-
-        return *onnx.write(traced, job, twin, path), [path]
-    return program.write(traced, job, twin, path), [], [path]
+        onnx.check_packages()
+        return *onnx.write(program.trace(job), job, twin, path), [path]
+    return program.write(program.trace(job), job, twin, path), [], [path]
 
 
 def parse_dynamic(text: str) -> frozenset[str]:
