@@ -272,6 +272,9 @@ class TestBackbones:
     def test_faults(self, tmp_path):
         with pytest.raises(ExportError, match=r"no 'mmdett'; did you mean 'mmdet'"):
             export_network(self.small(), "source", tmp_path / "n.py", framework="mmdett")
+        pytest.importorskip("mmdet")
+        with pytest.raises(ExportError, match=r"my-net\.py: a config imports the file"):
+            export_network(self.small(), "source", tmp_path / "my-net.py", framework="mmdet")
         with pytest.raises(ExportError, match="--framework is for --to source"):
             export_network(self.small(), "onnx", tmp_path / "n.onnx", framework="mmdet")
 

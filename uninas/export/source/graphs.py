@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...genotype import INPUT, OUTPUT, BlockGraph, Ref
 from ...ops import Grid, Op, Value
+from .chains import attention_chains
 from .layout import WIDTH, Expression, call, lines
 from .operations import Where, Written, heads_of, written
 
@@ -81,7 +81,7 @@ class _Writer:
         self.bias_size = _one([op.attributes()["size"] for op in live if op.name == "rel_pos_bias"])
         self.left = Counter(ref for node in (*graph.live, OUTPUT) for ref in graph.sources[node])
         self.names[Ref(INPUT)] = "x"
-        self.fused = _attention_chains(graph)
+        self.fused = attention_chains(graph)
         skipped = {node for chain in self.fused.values() for node in chain.nodes}
         for node in self._order():
             if node not in skipped:
@@ -265,47 +265,3 @@ def _split(text: str) -> list[str]:
         else:
             found[-1] += letter
     return [part.strip() for part in found]
-
-
-@dataclass(frozen=True)
-class _Chain:
-    """matmul1 [+ biases] + softmax + matmul2 whose inner values nobody else needs."""
-
-    inputs: tuple[Ref, Ref, Ref]
-    biases: tuple[str, ...]
-    nodes: tuple[str, ...]
-    """All but the last."""
-
-
-def _attention_chains(graph: BlockGraph) -> dict[str, _Chain]:
-    uses = Counter(ref for node in (*graph.live, OUTPUT) for ref in graph.sources[node])
-    found = {}
-    for node in graph.live:
-        if graph.ops[node].name == "matmul2":
-            chain = _chain(graph, node, uses)
-            if chain is not None:
-                found[node] = chain
-    return found
-
-
-def _chain(graph: BlockGraph, node: str, uses: Counter[Ref]) -> _Chain | None:
-    def op(ref: Ref) -> Any:
-        return graph.ops.get(ref.node) if uses[ref] == 1 else None
-
-    weights, mixed = graph.sources[node]
-    if getattr(op(weights), "name", "") != "softmax":
-        return None
-    nodes, biases = [weights.node], []
-    (scores,) = graph.sources[weights.node]
-    while _is_additive(op(scores)):
-        biases.append(scores.node)
-        (scores,) = graph.sources[scores.node]
-    if getattr(op(scores), "name", "") != "matmul1":
-        return None
-    query, key = graph.sources[scores.node]
-    return _Chain((query, key, mixed), tuple(reversed(biases)), (*nodes, *biases, scores.node))
-
-
-def _is_additive(op: Any) -> bool:
-    name = getattr(op, "name", "")
-    return name == "rel_pos_bias" or (name == "mask" and op.attributes()["fill"] == "exclude")

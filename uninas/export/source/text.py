@@ -41,14 +41,20 @@ class _File:
 
 
 def source_text(
-    genotype: Genotype, num_classes: int, size: Size, weights: str | None = None, framework: str | None = None
+    genotype: Genotype,
+    num_classes: int,
+    size: Size,
+    module: str = "network",
+    weights: str | None = None,
+    framework: str | None = None,
 ) -> str:
     """A Python file.
 
     Args:
         num_classes: default of the head; without meaning for a `framework`, where there is none.
         size: height and width for which MACs are counted in the docstring.
-        weights: name of the file beside it, for the docstring.
+        module: name of the file without its suffix, for the docstring.
+        weights: name of the file with the weights, for the docstring.
         framework: of FRAMEWORKS; None: a classifier.
 
     Raises:
@@ -82,7 +88,8 @@ def source_text(
         ("parameters", f"{counted.params:,}" + ("" if framework else f" with {num_classes} classes")),
         ("MACs", f"{counted.macs:,} for an image of {size[0]} x {size[1]}"),
     ]
-    docstring = _docstring(genotype, name, facts, weights, framework)
+    use = _use_in_config(genotype, name, module, weights) if framework else _use(module, weights)
+    docstring = _docstring(genotype, facts, use, framework)
     return f'"""{docstring}"""\n\n{_imports(body, framework)}\n\n\n{body}'
 
 
@@ -95,27 +102,43 @@ def class_name(genotype: Genotype, framework: str | None) -> str:
     return f"{name}Backbone" if framework else name
 
 
-def _docstring(
-    genotype: Genotype, name: str, facts: list[tuple[str, str]], weights: str | None, framework: str | None
-) -> str:
+def _docstring(genotype: Genotype, facts: list[tuple[str, str]], use: list[str], framework: str | None) -> str:
     who = re.sub(r"[^\w .,:+()-]", "_", genotype.name or "A network")[:60].strip()
-    title = f"{who}: a vision backbone in one file, which needs PyTorch alone."
-    if framework:
-        title = f"{who}: a backbone for {framework} in one file."
-    table = "\n".join(f"    {what:<12}{value}" for what, value in facts)
-    if framework:
-        read = range(len(genotype.stages))
-        channels = [genotype.stages[i].width for i in read]
-        pretrained = f', init_cfg=dict(type="Pretrained", checkpoint="{weights or "FILE"}")'
-        use = (
-            f"    custom_imports = dict(imports=[MODULE])  # this file, where Python finds it\n"
-            f'    backbone = dict(_delete_=True, type="{name}"{pretrained})\n'
-            f"    # feature maps of {channels} channels at strides {list(genotype.strides)}: the neck's in_channels"
-        )
-    else:
-        use = f'    network = load("{weights or "FILE"}")  # .pt, .pth or .safetensors, names as in uninas'
-        use += "\n    logits = network(torch.randn(2, 3, 256, 192))"
-    return f"{title}\n\n{table}\n\n{use}\n\nImages may have any size. Written by uninas {__version__}.\n"
+    what = (
+        f"a backbone for {framework} in one file"
+        if framework
+        else "a vision backbone in one file that needs PyTorch alone"
+    )
+    table = [f"    {key:<12}{value}" for key, value in facts]
+    written = f"Images may have any size. Written by uninas {__version__}."
+    return "\n".join([f"{who}: {what}.", "", *table, "", *(f"    {line}" for line in use), "", written, ""])
+
+
+def _use(module: str, weights: str | None) -> list[str]:
+    """Lines of Python that use the file."""
+    return [
+        f"network = {module}.load({_quoted(weights or 'FILE')})  # .pt, .pth or .safetensors, names as in uninas",
+        "logits = network(torch.randn(2, 3, 256, 192))",
+    ]
+
+
+def _use_in_config(genotype: Genotype, name: str, module: str, weights: str | None) -> list[str]:
+    """Lines of a config of OpenMMLab's that use the file."""
+    return [
+        f"custom_imports = dict(imports=[{_quoted(module)}])  # in a folder where Python looks",
+        "backbone = dict(",
+        "    _delete_=True,",
+        f"    type={_quoted(name)},",
+        f'    init_cfg=dict(type="Pretrained", checkpoint={_quoted(weights or "FILE")}),',
+        ")",
+        f"# in_channels of what follows: {[stage.width for stage in genotype.stages]}",
+        f"# strides of the feature maps: {list(genotype.strides)}",
+    ]
+
+
+def _quoted(text: str) -> str:
+    """A name inside the docstring."""
+    return '"' + re.sub(r'[\\"]', "_", text)[:60] + '"'
 
 
 def _imports(body: str, framework: str | None) -> str:
@@ -199,7 +222,7 @@ def _graph_name(made: GraphClass, file: _File) -> str:
     found = [word for word, names in KINDS.items() if any(kind in names for kind in made.kinds)]
     if "Conv" in found and len(found) > 1:
         found.remove("Conv")  # nearly every graph has one
-    elif found == ["Conv"] and "kernel" not in made.text and ", 3, padding" not in made.text:
+    elif found == ["Conv"] and "padding=" not in made.text:
         found = ["Mlp"]
     base = "".join(found[:2]) or "Elementwise"
     taken, number = {*file.texts, *RESERVED, file.name}, 1

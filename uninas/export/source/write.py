@@ -32,9 +32,11 @@ def write(job: Job, twin: nn.Module | None, path: Path, framework: str | None) -
         raise ExportError(f"--framework: there is no {framework!r}; {nearest(framework, FRAMEWORKS)}")
     if framework and importlib.util.find_spec(framework) is None:
         raise ExportError(f"--framework {framework}: the file is compared in {framework}, which is not installed")
+    if framework and not path.stem.isidentifier():
+        raise ExportError(f"--out {path.name}: a config imports the file, so its name has to be one that Python takes")
     beside = path.with_suffix(_suffix(framework)) if job.weights else None
     name = beside.name if beside else None
-    path.write_text(source_text(job.genotype, job.num_classes, job.size, name, framework), "utf-8")
+    path.write_text(source_text(job.genotype, job.num_classes, job.size, path.stem, name, framework), "utf-8")
     with _imported(path) as module:
         made = getattr(module, class_name(job.genotype, framework))
         written = (made(job.num_classes) if job.num_classes and not framework else made()).eval()
