@@ -56,6 +56,10 @@ class ExecutorError(UninasError):
     """Workers that cannot be started or reached."""
 
 
+class WeightsError(UninasError):
+    """A file of weights that cannot be read or written, or does not fit the network."""
+
+
 class ProxyError(UninasError):
     """A proxy that is unknown, or was given a network or input that it cannot score."""
 

@@ -13,6 +13,7 @@ from .application import Application
 from .common import err, fail, out, print_json, read_genotype, run, usage
 from .demo import demo
 from .draw import diff, draw
+from .export import export
 from .networks import cost_command, score, show, validate
 from .overrides import spread
 from .race import race
@@ -39,6 +40,7 @@ app.command()(score)
 app.command()(validate)
 app.command()(draw)
 app.command()(diff)
+app.command()(export)
 app.command()(rank)
 app.command()(training.train)
 app.command()(training.test)

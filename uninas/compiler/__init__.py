@@ -4,5 +4,6 @@ from .build import build
 from .lower import lower
 from .network import Network
 from .passes import PASSES
+from .weights import load_weights, save_weights
 
-__all__ = ["PASSES", "Network", "build", "lower"]
+__all__ = ["PASSES", "Network", "build", "load_weights", "lower", "save_weights"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import UninasError
-from ..mm_compat.measures import allow_checkpoint_types
+from ..compiler.weights import read_file, tensors_of
+from ..errors import WeightsError
 from .errors import EngineError
 
 PREFIXES = ("backbone.", "", "module.backbone.", "module.")
@@ -51,26 +53,25 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         EngineError: the file is missing, broken, or holds something other than weights.
     """
-    allow_checkpoint_types()
     file = local_file(path)
     try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
+        content = _read(file)
+        return {"state_dict": tensors_of(content, file), "meta": content.get("meta") or {}}
+    except WeightsError as problem:
+        raise EngineError(str(problem)) from problem.__cause__
 
-            content: Any = load_file(str(file))
-        else:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except UninasError:
-        raise
-    except Exception as problem:  # torch, zipfile and pickle each have their own way of saying that a file is broken
-        raise EngineError(f"{file}: is not a checkpoint that can be loaded safely: {_first_line(problem)}") from problem
-    if not isinstance(content, Mapping):
-        raise EngineError(f"{file}: holds a {type(content).__name__}, not weights by name")
-    state = content.get("state_dict", content.get("model", content))
-    weights = {key: value for key, value in state.items() if isinstance(value, Tensor)}
-    if not weights:
-        raise EngineError(f"{file}: holds no weights; its keys are {', '.join(map(str, list(content)[:8]))}")
-    return {"state_dict": weights, "meta": content.get("meta") or {}}
+
+def _read(file: Path) -> Any:
+    """The content; OpenMMLab's packages are asked only for what plain PyTorch does not take."""
+    try:
+        return read_file(file)
+    except WeightsError as problem:
+        if not isinstance(problem.__cause__, UnpicklingError) or find_spec("mmengine") is None:
+            raise
+    from ..mm_compat.measures import allow_checkpoint_types
+
+    allow_checkpoint_types()
+    return read_file(file)
 
 
 def local_file(path: str | Path) -> Path:
@@ -146,7 +147,3 @@ def _incomplete(report: LoadReport, own: Mapping[str, Tensor], state: Mapping[st
         f"{report.path}: this is the checkpoint of another genotype: {'; '.join(faults)}. "
         "Train this genotype first, or set strict=False to load the part that fits"
     )
-
-
-def _first_line(problem: Exception) -> str:
-    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]

@@ -1,0 +1,72 @@
+"""Weights to and from files, and what a state dict promises meanwhile."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import uninas
+from uninas.compiler import load_weights, save_weights
+from uninas.errors import WeightsError
+
+ROOT = Path(__file__).parents[2]
+
+
+def network(seed: int = 0, width: int = 8):
+    genotype = uninas.blocks.network("coatnet", widths=(width, 8, 16, 16), depths=(1, 1, 1, 1), input_size=32)
+    return uninas.build(genotype, 3, seed=seed)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
+def test_written_weights_read_back_and_the_layout_stays(suffix, tmp_path):
+    pytest.importorskip("safetensors")
+    source, target = network(1), network(2)
+    assert not source.state_dict()["stem.0.weight"].is_contiguous()  # what safetensors refuses
+    save_weights(source, tmp_path / f"w{suffix}")
+    load_weights(target, tmp_path / f"w{suffix}")
+    for (name, ours), theirs in zip(source.state_dict().items(), target.state_dict().values()):
+        assert torch.equal(ours, theirs) and ours.stride() == theirs.stride(), name
+    assert [file.name for file in tmp_path.iterdir()] == [f"w{suffix}"]
+
+
+def test_a_state_dict_can_be_written_into():
+    """As timm's averaged weights are: in place."""
+    from timm.utils.model_ema import ModelEmaV2
+
+    net, other = network(1), network(2)
+    averaged = ModelEmaV2(net, decay=0.0)
+    averaged.update(other)
+    assert torch.equal(averaged.module.stem[0].weight, other.stem[0].weight)
+
+
+def test_files_that_do_not_fit(tmp_path):
+    net = network()
+    with pytest.raises(WeightsError, match=r"w\.bin: the suffix says the format; choose from: \.pt"):
+        save_weights(net, tmp_path / "w.bin")
+    with pytest.raises(WeightsError, match=r"none/w\.pt: cannot be written"):
+        save_weights(net, tmp_path / "none" / "w.pt")
+    with pytest.raises(WeightsError, match="there is no such checkpoint"):
+        load_weights(net, tmp_path / "w.pt")
+    save_weights(network(width=16), tmp_path / "wide.pt")
+    with pytest.raises(WeightsError, match=r"tensors differ in shape, first .*there, .*here"):
+        load_weights(net, tmp_path / "wide.pt")
+    state = net.state_dict()
+    save_weights({"stem.0.weight": state["stem.0.weight"]}, tmp_path / "part.pt")
+    with pytest.raises(WeightsError, match=r"are missing, first stem\.1"):
+        load_weights(net, tmp_path / "part.pt")
+    save_weights({**state, "more": torch.zeros(1)}, tmp_path / "more.pt")
+    with pytest.raises(WeightsError, match="1 tensors have no place in the network, first more"):
+        load_weights(net, tmp_path / "more.pt")
+
+
+def test_plain_checkpoints_need_no_mmengine(tmp_path):
+    torch.save({"state_dict": network().state_dict(), "meta": {"epoch": 3}}, tmp_path / "w.pth")
+    code = (
+        "import sys; from uninas.engine.weights import read_checkpoint\n"
+        "read = read_checkpoint(sys.argv[1])\n"
+        "assert read['meta'] == {'epoch': 3} and len(read['state_dict']) > 10\n"
+        "assert 'mmengine' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "w.pth"], cwd=ROOT, check=True)
