@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from graphs import wrap
+from graphs import small_published, wrap
 from small import chain
 from torch import nn
 
 import uninas
+from uninas.blocks import PUBLISHED
 from uninas.compiler import save_weights
 from uninas.export.errors import DifferenceError, ExportError, FormatError
 from uninas.export.job import prepare
@@ -67,6 +68,7 @@ def mutated(space: str, seed: int) -> Genotype:
 def genotypes() -> dict[str, Genotype]:
     found = {name: uninas.blocks.network(name, **WIDTHS) for name in NAMED}
     found["mobilenet"] = uninas.blocks.network("resnet", **WIDTHS, blocks=("inverted_residual",) * 4)
+    found |= {name: uninas.blocks.network(name, **small_published(name), input_size=64) for name in PUBLISHED}
     found["everything"] = Genotype.load(ROOT / "tests" / "genotype" / "assets" / "v1_everything.yaml")
     return found | {f"{space}_{seed}": mutated(space, seed) for space, seed in MUTATED}
 

@@ -67,7 +67,7 @@ class SearchConfig(BaseModel):
     """Where to begin: starts of the space or genotype files, separated by commas; without, all starts of the space."""
     warm_start: Path | None = None
     """Folder of another study whose evaluated networks are taken over with their scores."""
-    strategy: Annotated[str, AfterValidator(_known_strategy)] = "evolution"
+    strategy: Annotated[str, AfterValidator(_known_strategy)] = "walk"
     """How to search: evolution, walk, random (the baseline) or pareto (several objectives)."""
     strategy_settings: dict[str, Any] = {}
     """Settings of the strategy, such as population=64."""

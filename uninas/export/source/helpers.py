@@ -112,6 +112,35 @@ def band_bias_of(x: Tensor, band: int) -> Tensor:
     outside = outside_band(positions, positions, band, x.device)
     return torch.zeros_like(outside, dtype=x.dtype).masked_fill(outside, -1e4)
 ''',
+    "SqueezeExcite": '''\
+class SqueezeExcite(nn.Module):
+    """Channel gates from the global average, through `hidden` channels."""
+
+    def __init__(self, channels: int, hidden: int, activation: nn.Module) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, hidden, 1)
+        self.activation = activation
+        self.expand = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gates = self.expand(self.activation(self.reduce(x.mean((2, 3), keepdim=True))))
+        return x * torch.sigmoid(gates)
+''',
+    "Attention": '''\
+class Attention(nn.Module):
+    """Multi-head self-attention with relative position bias: B x C x H x W -> B x K x H x W."""
+
+    def __init__(self, in_channels: int, out_channels: int, heads: int, size: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Conv2d(in_channels, 3 * in_channels, 1)
+        self.bias = RelativePositionBias(heads, size)
+        self.project = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = torch.chunk(self.qkv(x), 3, dim=1)
+        return self.project(attention(q, k, v, self.heads, self.bias(x.shape[2], x.shape[3])))
+''',
     "halving_average": '''\
 def halving_average() -> nn.AvgPool2d:
     """Average over 2 x 2; an odd side rounds up and averages what is there."""
@@ -191,17 +220,25 @@ class SubBlock(nn.Module):
 
 BLOCK = '''\
 class Block(nn.Module):
-    """Sub-blocks in sequence, behind what changes resolution and width (`down`, plus `beside` where there is one)."""
+    """Sub-blocks in sequence, behind what changes resolution and width: `down`, plus `beside` and then `behind` where
+    there are any."""
 
-    def __init__(self, *subblocks: nn.Module, down: nn.Module | None = None, beside: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        *subblocks: nn.Module,
+        down: nn.Module | None = None,
+        beside: nn.Module | None = None,
+        behind: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.down = down or nn.Identity()
         self.down_shortcut = beside
+        self.down_behind = behind or nn.Identity()
         self.subblocks = nn.Sequential(*subblocks)
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.down(x)
         if self.down_shortcut is not None:
             out = self.down_shortcut(x) + out
-        return self.subblocks(out)
+        return self.subblocks(self.down_behind(out))
 '''

@@ -9,6 +9,7 @@ from typing import Any
 from ... import __version__
 from ...genotype import BlockGraph, Genotype, Stage, SubBlock, cost
 from ...ops import Size, Value
+from ...ops.composite import AttentionLayer, SqueezeExciteLayer, StridedMaxPool
 from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer
 from ..errors import FormatError
 from .graphs import GraphClass, write_graph
@@ -165,18 +166,20 @@ def _blocks(stage: Stage, index: int, before: int, file: _File) -> list[Expressi
     """The blocks of a stage."""
     found: list[Expression] = []
     for j, block in enumerate(stage.blocks):
-        down = beside = None
+        down = beside = behind = None
         inside = j == 0 and stage.downsample.kind == "pool"
         if j == 0 and not inside:
             main = stage.downsample.main(before, stage.width)
             shortcut = stage.downsample.shortcut(before, stage.width)
             down = call("nn.Sequential", *_layers(main, file)) if main else None
             beside = call("nn.Sequential", *_layers(shortcut, file)) if shortcut else None
+            after = stage.downsample.behind(stage.width)
+            behind = call("nn.Sequential", *_layers(after, file)) if after else None
         subblocks = [
             _subblock(sub, stage.width, before if inside and k == 0 else None, f"stage {index + 1}", file)
             for k, sub in enumerate(block.subblocks)
         ]
-        found.append(call("Block", *subblocks, down=down, beside=beside))
+        found.append(call("Block", *subblocks, down=down, beside=beside, behind=behind))
     return found
 
 
@@ -259,6 +262,15 @@ def _layer(layer: Any, file: _File, classes: str) -> Expression:
     if isinstance(layer, GlobalPoolLayer):
         file.helpers.add("GlobalAverage")
         return "GlobalAverage()"
+    if isinstance(layer, StridedMaxPool):
+        return call("nn.MaxPool2d", "3", stride="2", padding="1")
+    if isinstance(layer, SqueezeExciteLayer):
+        file.helpers.add("SqueezeExcite")
+        return call("SqueezeExcite", str(layer.channels), str(layer.hidden), ACTIVATION_MODULES[layer.activation])
+    if isinstance(layer, AttentionLayer):
+        file.helpers |= {"Attention", "RelativePositionBias", "attention", "split_heads", "join_heads"}
+        channels = str(layer.in_channels), str(layer.out_channels)
+        return call("Attention", *channels, heads=str(layer.heads), size=str(layer.size))
     if isinstance(layer, LinearLayer):
         file.helpers.add("Classifier")
         return call("Classifier", str(layer.in_features), classes)
