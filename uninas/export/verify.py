@@ -52,7 +52,7 @@ def _compare(run: Run, network: nn.Module, images: Tensor, what: str) -> Check:
     difference = (found - expected).abs().max().item() / scale
     if not difference <= TOLERANCE:  # NaN is no number below it
         raise DifferenceError(
-            f"{place}: outputs differ by {difference:.1g} of the largest, more than {TOLERANCE:g}, so nothing was "
+            f"{place}: outputs differ by {difference:.2g} of the largest, more than {TOLERANCE:g}, so nothing was "
             f"written; {_blame(network, images, expected, scale)}"
         )
     return Check(batch, height, width, difference)
@@ -64,7 +64,7 @@ def _blame(network: nn.Module, images: Tensor, expected: Tensor, scale: float) -
         exact = deepcopy(network).double()(images.double())
     own = (expected - exact).abs().max().item() / scale
     if own > TOLERANCE / 10:
-        return f"the network is at fault: its own outputs differ by {own:.1g} from those in double precision"
+        return f"the network is at fault: its own outputs differ by {own:.2g} from those in double precision"
     return "the exporter is at fault: please report the genotype"
 
 
