@@ -52,9 +52,9 @@ def save_for_timm(
         # timm keeps what create_model was given: a path or an object, which would not travel
         model._model_args = {"seed": model.seed}  # type: ignore[assignment]
         config = {"architecture": "uninas", "pretrained_cfg": {**(pretrained_cfg or {})}}
-        save_config_for_hf(
-            model, str(staged[CONFIG]), model_config=config, model_args={"genotype": model.genotype.to_dict()}
-        )
+        place: Any = staged[CONFIG]  # timm 1.0.9 wants a Path where a later one says str
+        args = {"genotype": model.genotype.to_dict(), "in_chans": model.in_chans, "global_pool": model.global_pool}
+        save_config_for_hf(model, place, model_config=config, model_args=args)
         for name, file in staged.items():
             os.replace(file, directory / name)
     finally:

@@ -42,7 +42,7 @@ def from_timm(name: str, pretrained: bool = False, **settings: Any) -> TimmNetwo
     ours: Any = timm.create_model(
         f"uninas_{SAME_AS_TIMM[architecture]}",
         num_classes=theirs.num_classes,
-        in_chans=theirs.in_chans,
+        in_chans=getattr(theirs, "in_chans", settings.get("in_chans", 3)),  # timm 1.0.9 does not say
         pretrained_cfg_overlay={key: value for key, value in facts.items() if value is not None},
     )
     copy_weights(theirs, ours)
