@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import GenotypeArgument, InputSize, JsonOption, Threads, print_json, read_genotype
+from .common import Force, GenotypeArgument, InputSize, JsonOption, Threads, meaning, print_json, read_genotype
 
 
 def export(
@@ -22,17 +22,20 @@ def export(
     classes: Annotated[
         int | None,
         typer.Option(
-            "--classes", "--num-classes", min=0, help="Of the head; 0: pooled features. Default: the weights', or 1000."
+            min=0,
+            metavar="N",
+            help=meaning("classes", "0: pooled features. Default: those of the weights, or 1000."),
         ),
     ] = None,
     dynamic: Annotated[
         str, typer.Option(metavar="DIMENSIONS", help="What stays free: batch, size, both with a comma, or none.")
     ] = "batch",
     framework: Annotated[
-        str | None, typer.Option(help="With --to source: a registered backbone for mmdet or mmseg, without a head.")
+        str | None,
+        typer.Option(metavar="NAME", help="With --to source: a registered backbone for mmdet or mmseg."),
     ] = None,
     threads: Threads = 2,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file that is there.")] = False,
+    force: Force = False,
     as_json: JsonOption = False,
 ) -> None:
     """Writes a network for use without uninas.

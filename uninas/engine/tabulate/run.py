@@ -99,8 +99,6 @@ def _opened(config: TabulateConfig, plan: Classification) -> TableFolder:
         changed = {k: (recipe["drawing"].get(k), v) for k, v in config.drawing.items() if recipe["drawing"].get(k) != v}
         lines = [f"{key}: {before!r} in the table, {now!r} now" for key, (before, now) in changed.items()]
         raise StudyError("\n".join([f"{config.out}: networks were drawn otherwise:", *lines]))
-    if recipe["space"] != Space.load(config.space).fingerprint():
-        raise StudyError(f"{config.out}: the space {config.space!r} has changed since; use another --out")
     task = plan.model_dump(mode="json")
     known = recipe["tasks"].setdefault(plan.name, {"protocol": task, "uninas": __version__, "torch": torch.__version__})
     # Read as settings, what was written before a setting existed has its default.
@@ -115,6 +113,11 @@ def _drawn(config: TabulateConfig, table: TableFolder) -> list[Drawn]:
     networks = table.networks()
     if len(networks) < config.count:
         space = Space.load(config.space)
+        if table.recipe is not None and table.recipe["space"] != space.fingerprint():
+            raise StudyError(
+                f"{config.out}: the space {config.space!r} has changed since its {len(networks)} networks were drawn; "
+                "use another --out, or no more --count than that"
+            )
         limits = bands(space, config.sizes, config.seed)
         keys = {drawn.genotype.key for drawn in networks}
         again = 0
