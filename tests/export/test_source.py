@@ -298,6 +298,7 @@ class TestBackbones:
         cfg = Config.fromfile(config, import_custom_modules=False)
         cfg.model.backbone = {"type": "CoatnetBackbone"}
         cfg.custom_imports = {"imports": ["found"]}
+        cfg.train_dataloader.batch_size = 2  # mmdet batches images of like shape: of 4, two are
         cfg.custom_hooks = []  # what follows takes out what uninas registers, so that the source stands alone
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             loader.pop("worker_init_fn", None)
