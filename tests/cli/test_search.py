@@ -150,7 +150,7 @@ def scored(out: Path) -> int:
         (["--max-params", "many"], ["--max-params", "'many' is not a count"]),
         (["--proxy", "vkdwn_agg"], ["did you mean 'vkdnw_agg'"]),
         (["--strategy", "wlak"], ["--strategy", "did you mean 'walk'"]),
-        (["--set", "populaton=3"], ["did you mean 'population'"]),
+        (["--strategy", "evolution", "--set", "populaton=3"], ["did you mean 'population'"]),
         (["--set", "population"], ["KEY=VALUE"]),
         (["--timeout", "soon"], ["--timeout", "not a time"]),
         (["--max-latency", "20"], ["--max-latency", "20ms@1x224"]),

@@ -81,7 +81,7 @@ def test_from_timm():
     torch.manual_seed(0)
     theirs = timm.create_model("mobilenetv2_100", num_classes=4, in_chans=1)
     x = torch.randn(2, 1, 64, 64)
-    torch.testing.assert_close(net.eval()(x), theirs.eval()(x))
+    torch.testing.assert_close(net.eval()(x), theirs.eval()(x), rtol=1e-5, atol=1e-4)
     assert net.genotype == uninas.blocks.network("mobilenet_v2")
     assert net.pretrained_cfg["mean"] == theirs.pretrained_cfg["mean"]
     plain = uninas.build(net.genotype, 4, in_chans=1).eval()

@@ -126,8 +126,8 @@ class SqueezeExcite(nn.Module):
         gates = self.expand(self.activation(self.reduce(x.mean((2, 3), keepdim=True))))
         return x * torch.sigmoid(gates)
 ''',
-    "Attention": '''\
-class Attention(nn.Module):
+    "SelfAttention": '''\
+class SelfAttention(nn.Module):
     """Multi-head self-attention with relative position bias: B x C x H x W -> B x K x H x W."""
 
     def __init__(self, in_channels: int, out_channels: int, heads: int, size: int) -> None:

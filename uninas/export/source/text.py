@@ -268,9 +268,9 @@ def _layer(layer: Any, file: _File, classes: str) -> Expression:
         file.helpers.add("SqueezeExcite")
         return call("SqueezeExcite", str(layer.channels), str(layer.hidden), ACTIVATION_MODULES[layer.activation])
     if isinstance(layer, AttentionLayer):
-        file.helpers |= {"Attention", "RelativePositionBias", "attention", "split_heads", "join_heads"}
+        file.helpers |= {"SelfAttention", "RelativePositionBias", "attention", "split_heads", "join_heads"}
         channels = str(layer.in_channels), str(layer.out_channels)
-        return call("Attention", *channels, heads=str(layer.heads), size=str(layer.size))
+        return call("SelfAttention", *channels, heads=str(layer.heads), size=str(layer.size))
     if isinstance(layer, LinearLayer):
         file.helpers.add("Classifier")
         return call("Classifier", str(layer.in_features), classes)
