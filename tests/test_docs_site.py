@@ -58,7 +58,7 @@ def test_every_page_is_in_the_navigation():
 
 @pytest.mark.slow
 def test_the_tutorial_is_followed(tmp_path):
-    assert "(8, 16, 32)" in follow("tutorial.md", tmp_path)
+    assert "(4, 8, 16)" in follow("tutorial.md", tmp_path)
     assert (tmp_path / "runs" / "digits" / "epoch_12.pth").exists()
 
 

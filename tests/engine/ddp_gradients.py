@@ -40,4 +40,5 @@ averaging = EMAHook()
 averaging.ema_model = average
 ShareBuffersHook().after_train_epoch(SimpleNamespace(model=network, hooks=[averaging]))
 print(f"shared by {rank}: {network.running_mean[0]:.2f} {average.running_var[0]:.2f}")
+torch.distributed.barrier()  # a process that ends while the other still talks to it aborts
 torch.distributed.destroy_process_group()
