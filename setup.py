@@ -1,4 +1,4 @@
-"""Puts the top-level `spaces/` and `protocols/` into the wheel, as `uninas/_data`; the rest is in pyproject.toml."""
+"""Puts top-level `spaces/`, `protocols/` and `tables/` into the wheel, as `uninas/_data`; the rest: pyproject.toml."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ class BuildWithData(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            for kind in ("spaces", "protocols"):
+            for kind in ("spaces", "protocols", "tables"):
                 shutil.copytree(kind, Path(self.build_lib, "uninas", "_data", kind), dirs_exist_ok=True)
 
 

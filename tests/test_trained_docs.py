@@ -23,7 +23,8 @@ def test_commands_are_valid(line: str) -> None:
     while words:
         word = words.pop(0)
         if word.startswith("--"):
-            settings[word.removeprefix("--").replace("-", "_")] = words.pop(0)
+            flag = not words or words[0].startswith("--")
+            settings[word.removeprefix("--").replace("-", "_")] = True if flag else words.pop(0)
         else:
             settings["studies"].append(word)
     if command == "race":
