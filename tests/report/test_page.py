@@ -62,6 +62,8 @@ def test_a_block_unfolds_to_its_operations(opened):
     script(opened, f"{block}.querySelector('summary').focus()")
     opened.switch_to.active_element.send_keys(" ")
     assert script(opened, f"return {block}.open")
+    # Drawn when the browser tells that it is open, which is after it is.
+    WebDriverWait(opened, 10).until(lambda d: script(d, f"return {block}.querySelectorAll('svg').length"))
     drawn = script(opened, f"return {block}.querySelector('svg').getBoundingClientRect().height")
     texts = script(opened, f"return [...{block}.querySelectorAll('svg text')].map(t => t.textContent)")
     assert drawn > 50 and any("conv" in text for text in texts)
