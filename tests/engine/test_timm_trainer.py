@@ -5,11 +5,10 @@ import torch
 
 pytest.importorskip("sklearn")
 
-from timm.data import Mixup, create_dataset, create_loader
-from timm.loss import SoftTargetCrossEntropy
+from timm.data import create_dataset, create_loader
 from timm.optim import create_optimizer_v2
-from timm.scheduler import create_scheduler_v2
 from timm.utils import AverageMeter, ModelEmaV3, accuracy
+from timm_loop import train
 
 import uninas
 from uninas.toydata import make
@@ -37,21 +36,9 @@ def test_digits(tmp_path):
             use_prefetcher=False,
             persistent_workers=False,
         )
-    mixup = Mixup(mixup_alpha=0.1, num_classes=10)
     optimizer = create_optimizer_v2(model, opt="adamw", lr=4e-3, weight_decay=0.05)
-    epochs = 5
-    scheduler, _ = create_scheduler_v2(optimizer, sched="cosine", num_epochs=epochs, warmup_epochs=1, warmup_lr=1e-5)
-    average, loss_of = ModelEmaV3(model, decay=0.9, use_warmup=True), SoftTargetCrossEntropy()
-    for epoch in range(epochs):
-        scheduler.step(epoch)
-        model.train()
-        for images, labels in loaders["train"]:
-            images, labels = mixup(images[: len(images) // 2 * 2], labels[: len(labels) // 2 * 2])
-            loss = loss_of(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            average.update(model)
+    average = ModelEmaV3(model, decay=0.9, use_warmup=True)
+    train(model, loaders["train"], optimizer, average, epochs=5)
     hits = AverageMeter()
     with torch.inference_mode():
         for images, labels in loaders["val"]:

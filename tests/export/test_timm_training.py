@@ -6,11 +6,10 @@ import torch
 
 pytest.importorskip("sklearn")
 
-from timm.data import Mixup, create_dataset, create_loader, resolve_data_config
-from timm.loss import SoftTargetCrossEntropy
+from timm.data import create_dataset, create_loader, resolve_data_config
 from timm.optim import create_optimizer_v2
-from timm.scheduler import create_scheduler_v2
-from timm.utils import AverageMeter, CheckpointSaver, ModelEmaV3, accuracy, dispatch_clip_grad
+from timm.utils import AverageMeter, CheckpointSaver, ModelEmaV3, accuracy
+from timm_loop import train
 
 import uninas
 from uninas.timm import save_for_timm
@@ -48,24 +47,12 @@ def test_digits(tmp_path):
             use_prefetcher=False,
             persistent_workers=False,
         )
-    mixup = Mixup(mixup_alpha=0.1, num_classes=10)
     optimizer = create_optimizer_v2(model, opt="adamw", lr=6e-3, weight_decay=0.05, layer_decay=0.8)
-    scheduler, _ = create_scheduler_v2(optimizer, sched="cosine", num_epochs=EPOCHS, warmup_epochs=1, warmup_lr=1e-5)
-    average, loss_of = ModelEmaV3(model, decay=0.95, use_warmup=True), SoftTargetCrossEntropy()
+    average = ModelEmaV3(model, decay=0.95, use_warmup=True)
     saver = CheckpointSaver(
         model, optimizer, model_ema=average, checkpoint_dir=str(tmp_path), recovery_dir=str(tmp_path)
     )
-    for epoch in range(EPOCHS):
-        scheduler.step(epoch)
-        model.train()
-        for images, labels in loaders["train"]:
-            images, labels = mixup(images[: len(images) // 2 * 2], labels[: len(labels) // 2 * 2])
-            loss = loss_of(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            dispatch_clip_grad(model.parameters(), 5.0)
-            optimizer.step()
-            average.update(model)
+    train(model, loaders["train"], optimizer, average, EPOCHS, clip=5.0)
     saver.save_checkpoint(EPOCHS, metric=1.0)
     folder = save_for_timm(average.module, tmp_path / "saved", {"mean": (0.5,), "std": (0.5,)})
     read = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()

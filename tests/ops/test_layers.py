@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from uninas import GenotypeError
 from uninas.ops import make
-from uninas.ops.composite import AttentionLayer, SqueezeExciteLayer, StridedMaxPool
+from uninas.ops.composite import AttentionLayer, SqueezeExciteLayer
 from uninas.ops.layers import (
     ACTIVATIONS,
     NORMS,
@@ -15,6 +15,7 @@ from uninas.ops.layers import (
     HalvingPool,
     LinearLayer,
     OpLayer,
+    StridedMaxPool,
     activation_layer,
     norm_layer,
     sequential,

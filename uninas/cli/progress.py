@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..report.pace import INTERVAL, Pace
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-INTERVAL = 60.0
-"""Seconds between two lines where there is no terminal."""
 
 
 class ProgressLog:
@@ -37,13 +36,12 @@ class ProgressLog:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
         from rich.progress import TimeRemainingColumn as Remaining
 
-        self.console, self.what, self.interval, self.clock = console, what, interval, clock
+        self.console, self.what, self.clock, self._pace = console, what, clock, Pace(interval, clock)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         times, hidden = (TimeElapsedColumn(), Remaining()), not console.is_terminal
         self.bar = Progress(*columns, *times, console=console, disable=hidden, transient=transient)
         self._task = self.bar.add_task(what, total=None)
         self._start: tuple[float, int] | None = None
-        self._last, self._ended = 0.0, False
 
     def __enter__(self) -> ProgressLog:
         self.bar.__enter__()
@@ -65,11 +63,9 @@ class ProgressLog:
         if self.console.is_terminal:
             return
         now = self.clock()
-        first = self._start is None
         if self._start is None:
             self._start = now, done
-        if first or now - self._last >= self.interval or (done == total and not self._ended):
-            self._last, self._ended = now, done == total
+        if self._pace.due(self.what, done == total):
             line = f"{time.strftime('%H:%M:%S')} {self.what}: {done}/{total}{self._left(now, done, total)}{note}"
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..errors import GenotypeError, nearest
-from ..ops.composite import StridedMaxPool
 from ..ops.layers import (
     ACTIVATIONS,
     NORMS,
@@ -17,6 +16,7 @@ from ..ops.layers import (
     Layer,
     LinearLayer,
     OpLayer,
+    StridedMaxPool,
     activation_layer,
     norm_layer,
 )

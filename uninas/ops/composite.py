@@ -1,4 +1,4 @@
-"""Layers of a frame that are several operations in one: squeeze-excite, self-attention, and a pool with stride."""
+"""Layers of a frame that are several operations in one: squeeze-excite and self-attention."""
 
 from __future__ import annotations
 
@@ -10,25 +10,6 @@ from .value import Size
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-@dataclass(frozen=True)
-class StridedMaxPool:
-    """Maximum over 3 x 3 with stride 2; an odd side rounds up."""
-
-    def out_size(self, size: Size) -> Size:
-        return -(-size[0] // 2), -(-size[1] // 2)
-
-    def parameters(self) -> int:
-        return 0
-
-    def macs(self, size: Size) -> int:
-        return 0
-
-    def build(self) -> nn.Module:
-        from torch import nn
-
-        return nn.MaxPool2d(3, stride=2, padding=1)
 
 
 @dataclass(frozen=True)

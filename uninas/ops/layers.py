@@ -70,9 +70,8 @@ class ConvLayer:
         return nn.Conv2d(*channels, self.kernel, self.stride, padding=self.padding, groups=self.groups, bias=self.bias)
 
 
-@dataclass(frozen=True)
-class HalvingPool:
-    """Average over 2 x 2 with stride 2; an odd side rounds up and averages what is there."""
+class _Halving:
+    """A pool with stride 2; an odd side rounds up."""
 
     def out_size(self, size: Size) -> Size:
         return -(-size[0] // 2), -(-size[1] // 2)
@@ -83,10 +82,25 @@ class HalvingPool:
     def macs(self, size: Size) -> int:
         return 0
 
+
+@dataclass(frozen=True)
+class HalvingPool(_Halving):
+    """Average over 2 x 2 with stride 2; an odd side rounds up and averages what is there."""
+
     def build(self) -> nn.Module:
         from .modules.layers import HalvingAverage
 
         return HalvingAverage()
+
+
+@dataclass(frozen=True)
+class StridedMaxPool(_Halving):
+    """Maximum over 3 x 3 with stride 2; an odd side rounds up."""
+
+    def build(self) -> nn.Module:
+        from torch import nn
+
+        return nn.MaxPool2d(3, stride=2, padding=1)
 
 
 @dataclass(frozen=True)

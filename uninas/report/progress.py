@@ -10,26 +10,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from ..units import format_count
+from .pace import INTERVAL, Pace
 
 if TYPE_CHECKING:
     from ..search.progress import Progress
     from ..search.summary import Found, Summary
 
 PHASES = {"search": "searching", "leaders": "scoring the leaders anew", "fresh": "scoring the best anew"}
-INTERVAL = 60.0
-"""Seconds between two lines where there is no terminal."""
 
 
 class SearchLog:
     """`with SearchLog(console) as log: search(config, log.update)`."""
 
     def __init__(self, console: Console, interval: float = INTERVAL) -> None:
-        self.console, self.interval = console, interval
+        self.console, self._pace = console, Pace(interval)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.bar = Bar(*columns, TextColumn("{task.fields[note]}"), console=console, disable=not console.is_terminal)
         self._tasks: dict[str, int] = {}
-        self._last = -interval
-        self._phase, self._ended = "", False
 
     def __enter__(self) -> SearchLog:
         self.bar.__enter__()
@@ -46,10 +43,7 @@ class SearchLog:
             task = self._tasks[state.phase]
             self.bar.update(task, completed=state.done, total=state.total, note=status(state))  # type: ignore[arg-type]
             return
-        now, ended = time.monotonic(), state.done == state.total
-        # Once at the end: what comes after it (closer looks at the leaders) is told once a minute again.
-        if state.phase != self._phase or now - self._last >= self.interval or (ended and not self._ended):
-            self._phase, self._last, self._ended = state.phase, now, ended
+        if self._pace.due(state.phase, state.done == state.total):
             what = PHASES.get(state.phase, state.phase)
             line = f"{time.strftime('%H:%M:%S')} {what}: {state.done}/{state.total}, {status(state)}"
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)

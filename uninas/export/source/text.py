@@ -9,8 +9,8 @@ from typing import Any
 from ... import __version__
 from ...genotype import BlockGraph, Genotype, Stage, SubBlock, cost
 from ...ops import Size, Value
-from ...ops.composite import AttentionLayer, SqueezeExciteLayer, StridedMaxPool
-from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer
+from ...ops.composite import AttentionLayer, SqueezeExciteLayer
+from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer, StridedMaxPool
 from ..errors import FormatError
 from .graphs import GraphClass, write_graph
 from .helpers import BLOCK, HELPERS, PLAIN_SUBBLOCK, SUBBLOCK

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 from ...genotype import Genotype
 from ...ops import Op
-from ...ops.composite import AttentionLayer, SqueezeExciteLayer, StridedMaxPool
-from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer
+from ...ops.composite import AttentionLayer, SqueezeExciteLayer
+from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer, StridedMaxPool
 from ...ops.pool import GlobalAvgPool
 
 ABBREVIATIONS = {
