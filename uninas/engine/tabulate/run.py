@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from ... import __version__, resources
 from ...errors import SpaceError, StudyError
 from ...genotype import cost
-from ...search.executors import Task, make_executor
+from ...search.executors import Executor, Task, make_executor
 from ...search.measurement import Measurement
 from ...search.scoring import Scorer
 from ...search.space import Space
@@ -66,25 +66,41 @@ def tabulate(
         check(plan, config.data_root)
     table = _opened(config, plan)
     networks = _drawn(config, table)
-    table.mend()
-    done = {row.place for row in table.rows()}
-    missing = [(d, seed) for d, seed in _order(networks, config) if (d.genotype.key, plan.name, seed) not in done]
     scorer = scorer or TrainingScorer(config.protocol, str(config.data_root))
     executor = make_executor(scorer, config.workers, config.allowance, config.ray, config.gpus_per_worker)
-    start, failed = time.monotonic(), 0
     try:
-        for number, (drawn, seed) in enumerate(missing):
-            executor.submit(Task(number, drawn.genotype, "train", seed, METRICS))
-        for count, (number, measured) in enumerate(executor.results(), start=1):
-            row = _row(*missing[number], measured, plan)
-            table.append(row)
-            failed += bool(row.failure)
-            left = (time.monotonic() - start) / count * (len(missing) - count)
-            if on_progress is not None:
-                on_progress(Progress(len(done) + count, len(done) + len(missing), failed, left))
+        complete(table, list(_order(networks, config)), plan, executor, on_progress)
     finally:
         executor.close()
     return table
+
+
+def complete(
+    table: TableFolder,
+    wanted: Sequence[tuple[Drawn, int]],
+    plan: Classification,
+    executor: Executor,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Trains those of `wanted` networks and seeds that have no row of this task in the table yet, and adds their rows.
+
+    Args:
+        executor: its scorer trains by `plan`; the seed of a training is its repeat.
+        on_progress: called after every training.
+    """
+    table.mend()
+    done = {row.place for row in table.rows()}
+    missing = [(drawn, seed) for drawn, seed in wanted if (drawn.genotype.key, plan.name, seed) not in done]
+    start, failed = time.monotonic(), 0
+    for number, (drawn, seed) in enumerate(missing):
+        executor.submit(Task(number, drawn.genotype, "train", seed, METRICS))
+    for count, (number, measured) in enumerate(executor.results(), start=1):
+        row = _row(*missing[number], measured, plan)
+        table.append(row)
+        failed += bool(row.failure)
+        left = (time.monotonic() - start) / count * (len(missing) - count)
+        if on_progress is not None:
+            on_progress(Progress(len(done) + count, len(done) + len(missing), failed, left))
 
 
 def _opened(config: TabulateConfig, plan: Classification) -> TableFolder:
