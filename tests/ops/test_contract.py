@@ -149,6 +149,8 @@ def as_tuple(out: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def test_every_operation_has_cases():
+    missing = sorted(set(REGISTRY) - set(CASES))
+    assert not missing, f"CASES has no line for {missing}"
     assert set(CASES) == set(REGISTRY)
 
 
@@ -156,8 +158,9 @@ def test_every_attribute_and_every_choice_is_tried():
     for name, cases in CASES.items():
         for spec in fields(REGISTRY[name]):
             tried = {getattr(make(name, case.attributes), spec.name) for case in cases}
-            assert len(tried) > 1, f"{name}.{spec.name}"
-            assert tried >= set(spec.metadata["choices"] or ()), f"{name}.{spec.name}"
+            assert len(tried) > 1, f"CASES try one value of {name}.{spec.name}, not two"
+            missing = sorted(set(spec.metadata["choices"] or ()) - tried)
+            assert not missing, f"CASES do not try {missing} for {name}.{spec.name}"
 
 
 @every_case
@@ -369,7 +372,10 @@ def test_every_number_has_its_limits_tried():
         if any(spec.metadata[key] is not None for key in ("choices", "minimum", "below"))
         and spec.name not in ("ratio", "bias")
     }
-    assert {(name, attribute) for name, attribute, _ in OUT_OF_RANGE} == limited
+    tried = {(name, attribute) for name, attribute, _ in OUT_OF_RANGE}
+    missing = sorted(limited - tried)
+    assert not missing, f"OUT_OF_RANGE has no refused value for {missing}"
+    assert tried == limited
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))

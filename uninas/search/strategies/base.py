@@ -6,7 +6,7 @@
         class State(BaseModel): ...                # JSON; stored with every step, so that a killed search goes on
 
         def ask(self, view, rng): ...              # -> the evaluations it wants next
-        def tell(self, results): ...               # what became of them
+        def tell(self, view, results): ...         # what became of them
 
 A strategy never touches the study, the workers or the clock: it sees a `View`, and all its randomness is the `rng` of
 the ask, which is derived from the ask's number. It may look at thousands of networks (`view.draft`) and ask for few.
