@@ -9,7 +9,7 @@ All networks have between .95 of the most parameters and of the most MACs and th
 
 - the hand-made starts of the space, their widths and depths changed until they fit, and nothing else;
 - for each of `--searches` seeds, the best by score of random search and of the default search, both with as many
-  evaluations;
+  evaluations, begun at the hand-made networks;
 - for each of the first `--races` of them, the winner of a race among the best of the default search, and of a race
   among the best of random search, which says what the race alone gives.
 
@@ -102,6 +102,7 @@ def searched(arguments: argparse.Namespace, strategy: str, seed: int) -> Path:
     settings = {
         "out": folder,
         "space": arguments.space,
+        "start": tuple(str(arguments.out / "known" / f"{name}.yaml") for name in Space.load(arguments.space).starts),
         "strategy": strategy,
         "iterations": arguments.iterations,
         "seed": seed,

@@ -16,7 +16,7 @@ import pytest
 import uninas
 from uninas.errors import ProxyError, SpaceError, StudyError
 from uninas.genotype import Genotype
-from uninas.search import Interrupted, Study, Summary, search
+from uninas.search import Interrupted, Space, Study, Summary, search
 from uninas.search.study import FILE
 
 from .fakes import HashScorer
@@ -373,8 +373,6 @@ def test_a_warm_start_takes_scores_over(config, tmp_path):
 
 
 def test_a_size_band_where_only_the_most_is_given(config, space_file):
-    from uninas.search import Space
-
     space = Space.load(space_file)
     assert space.size_band == 0.85
     assert config(max_params="200K").limits_in(space).min_params == 170_000
@@ -432,3 +430,13 @@ def test_what_is_counted_alone_can_be_searched(config):
     summary = search(config(proxy="-params", iterations=8), scorer=HashScorer())
     assert summary.best.params == min(row.params for row in Study.open(config().out).candidates())
     assert summary.best.params < summary.start.params
+
+
+def test_size_and_classes_are_the_spaces_own_unless_they_are_given(config):
+    space = Space.load("uninas_tiny")
+    own = config(space="uninas_tiny").resolved(space)
+    assert (own.input_size, own.num_classes) == (32, 10)
+    assert own.limits.cost(space.start("resnet")).macs == space.limits.cost(space.start("resnet")).macs
+    given = config(space="uninas_tiny", input_size=64, num_classes=7).resolved(space)
+    assert (given.limits_in(space).input_size, given.limits_in(space).num_classes) == (64, 7)
+    assert config(space="uninas").limits_in(Space.load("uninas")).input_size == 224

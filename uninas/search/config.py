@@ -93,10 +93,11 @@ class SearchConfig(BaseModel):
     """Longest median forward pass on this device, such as 20ms@1x224 for one image of 224 x 224; measured."""
     min_latency: Latency | None = None
     """Shortest median forward pass."""
-    input_size: InputSize = 224
-    """Image side, or HEIGHTxWIDTH, in pixels. Multiply-adds are counted for it."""
-    num_classes: int = Field(1000, ge=1)
-    """Classes of the head. It is counted with the network."""
+    input_size: InputSize | None = None
+    """Image side, or HEIGHTxWIDTH, in pixels, for which multiply-adds are counted. Without, what the space names, which
+    for most is 224."""
+    num_classes: Annotated[int, Field(ge=1)] | None = None
+    """Classes of the head that is counted with the network. Without, what the space names, which for most is 1000."""
 
     proxy_size: InputSize = 48
     """Side of the noise images of a score, in pixels."""
@@ -174,11 +175,17 @@ class SearchConfig(BaseModel):
     @property
     def limits(self) -> Limits:
         """The limits as they were given. Raises SpaceError when they exclude each other."""
-        return resources.parse({name: getattr(self, name) for name in Limits.model_fields}, Limits, SpaceError)
+        given = {name: getattr(self, name) for name in Limits.model_fields}
+        return resources.parse({name: value for name, value in given.items() if value is not None}, Limits, SpaceError)
+
+    def resolved(self, space: Space) -> SearchConfig:
+        """The same settings, with the space's own image size and classes where none were given."""
+        own = {name: getattr(space.limits, name) for name in ("input_size", "num_classes")}
+        return self.model_copy(update={name: value for name, value in own.items() if getattr(self, name) is None})
 
     def limits_in(self, space: Space) -> Limits:
         """The limits, with the space's size band where only the most is given and no objective minimises a cost."""
-        limits = self.limits
+        limits = self.resolved(space).limits
         for what in ("params", "macs"):
             most = getattr(space.limits, f"max_{what}")
             if getattr(limits, f"max_{what}") is None and most is not None:
@@ -221,9 +228,8 @@ class SearchConfig(BaseModel):
 
         size = self.proxy_size
         height, width = (size, size) if isinstance(size, int) else size
-        return MeasuringScorer(
-            (height, width), self.proxy_batch, self.proxy_classes, self.seed, self.device, self.num_classes
-        )
+        classes = self.limits.num_classes
+        return MeasuringScorer((height, width), self.proxy_batch, self.proxy_classes, self.seed, self.device, classes)
 
     @property
     def allowance(self) -> Allowance:

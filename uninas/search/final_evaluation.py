@@ -159,7 +159,7 @@ class FinalEvaluation:
             self.measurer.measure([candidate], FRESH, self.config.fresh_repeats, self.metrics)
             return self._mean(candidate, FRESH) >= least
 
-        size = self.config.input_size
+        size = self.config.limits.input_size
         genotype, removals = tidy(self.study.genotype(best), keeps=keeps, size=size)
         found = self.study.find(genotype.key)
         return (found, removals) if removals and found is not None else (best, [])

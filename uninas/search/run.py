@@ -54,6 +54,7 @@ def search(
         Interrupted: by KeyboardInterrupt; the study is valid, and the message says how to go on.
     """
     space = Space.load(config.space)
+    config = config.resolved(space)
     limits = config.limits_in(space)
     asked = _starts(config, space)
     fingerprint = config.fingerprint(space, {name: genotype.key for name, genotype in asked.items()})

@@ -35,6 +35,12 @@ def expressivity(net: nn.Module, entropies: list[float]) -> float:
 
 
 @derived(of=_block_entropies)
+def expressivity_mean(net: nn.Module, entropies: list[float]) -> float:
+    """Mean over features of that entropy: unlike the sum, it does not grow with every block that is added."""
+    return sum(entropies) / len(entropies)
+
+
+@derived(of=_block_entropies)
 def progressivity(net: nn.Module, entropies: list[float]) -> float:
     """The smallest increase of that entropy from one feature to the next."""
     return min(after - before for before, after in pairwise(entropies))

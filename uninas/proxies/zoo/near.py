@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from uninas.proxies.base import Cost, proxy
+from uninas.proxies.base import Cost, derived, proxy
 from uninas.proxies.blocks import by_position
 from uninas.proxies.failures import ProxyFailure
 from uninas.proxies.gates import watch_gates
 
 
 @proxy(needs={"noise", "gates"}, cost=Cost.FORWARD, statistics="batch")
-def near(net: nn.Module, x: Tensor, generator: torch.Generator) -> float:
-    """Sum over activations of erank(Z) + erank(H), Z what goes in and H what comes out, as positions x channels.
+def _effective_ranks(net: nn.Module, x: Tensor, generator: torch.Generator) -> list[float]:
+    """erank(Z) + erank(H) of each activation, Z what goes in and H what comes out, as positions x channels.
 
     Husistein, Reiher and Eckhoff, "NEAR: A Training-Free Pre-Estimator of Machine Learning Model Performance", ICLR
     2025. erank = exp(entropy of s / sum s), s the singular values (Roy and Vetterli, 2007). The authors draw as many
@@ -28,7 +28,19 @@ def near(net: nn.Module, x: Tensor, generator: torch.Generator) -> float:
         ranks.append(effective_rank(matrix.double()))
 
     watch_gates(net, x, add, add)
+    return [before + after for before, after in zip(ranks[::2], ranks[1::2], strict=True)]
+
+
+@derived(of=_effective_ranks)
+def near(net: nn.Module, ranks: list[float]) -> float:
+    """Sum over activations of erank(Z) + erank(H)."""
     return sum(ranks)
+
+
+@derived(of=_effective_ranks)
+def near_mean(net: nn.Module, ranks: list[float]) -> float:
+    """Mean over activations of erank(Z) + erank(H): unlike the sum, it does not grow with every layer that is added."""
+    return sum(ranks) / len(ranks)
 
 
 def effective_rank(matrix: Tensor) -> float:
