@@ -15,8 +15,9 @@ BAD = {
     "bad.yaml": "a: [1,\n",
     "unknown.yaml": "schema_version: 1\nstagess: []\n",
     "binary.yaml": "\0\1",
+    "empty.yaml": "",
 }
-"""Name and content: a file that is not there, a folder, no YAML, a key that is unknown, no text at all."""
+"""Name and content: a file that is not there, a folder, no YAML, a key that is unknown, no text at all, nothing."""
 READS = {
     "show": "show FILE",
     "cost": "cost FILE",
@@ -76,7 +77,7 @@ def refused(words: str, name: str, capsys, monkeypatch) -> str:
         main()
     told = capsys.readouterr()
     assert ended.value.code in (1, 2) and not told.out
-    assert told.err.startswith(("error: ", "Usage: ")) and "Traceback" not in told.err
+    assert told.err.startswith(("error: ", "Error: ", "Usage: ")) and "Traceback" not in told.err
     return told.err
 
 
@@ -108,9 +109,23 @@ def test_what_cannot_be_written(words, here, capsys, monkeypatch):
     ("words", "told"),
     [
         ("search --set population=[ --out out", "--set population=[: not valid YAML"),
+        ("search --set foo --out out", "--set foo: write KEY=VALUE"),
+        ("search --set", "Option '--set' requires an argument"),
+        ("search --set foo=1 --out out", "--set: foo: unknown key"),
+        ("search --min-params 4M --max-params 3M --out out", "--min-params (4.00M) is above --max-params (3.00M)"),
+        (
+            "cost empty.yaml",
+            "empty.yaml: wants a mapping with graphs, head, name, schema_version, stages, stem; got nothing",
+        ),
+        ("search --seed -1 --out out", "--seed: Input should be greater than or equal to 0, got -1"),
+        ("search --proxy= --out out", "no proxy is named; write one such as vkdnw_agg"),
         ("search --classes 0 --out out", "--classes: Input should be greater than or equal to 1"),
         ("rank --table none.csv --proxy naswot --input-size 32x64 --out out", "is not square"),
         ("race none --protocol tiny_digits --data-root folder --rungs 3,1", "--rungs: "),
+        (
+            "race none --protocol tiny_digits --data-root folder --rungs 1,a",
+            "--rungs[1]: Input should be a valid integer",
+        ),
         ("data make digits folder --out out", "one folder is written"),
     ],
 )
