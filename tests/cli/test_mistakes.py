@@ -15,9 +15,8 @@ BAD = {
     "bad.yaml": "a: [1,\n",
     "unknown.yaml": "schema_version: 1\nstagess: []\n",
     "binary.yaml": "\0\1",
-    "empty.yaml": "",
 }
-"""Name and content: a file that is not there, a folder, no YAML, a key that is unknown, no text at all, nothing."""
+"""Name and content: a file that is not there, a folder, no YAML, a key that is unknown, no text at all."""
 READS = {
     "show": "show FILE",
     "cost": "cost FILE",
@@ -113,10 +112,6 @@ def test_what_cannot_be_written(words, here, capsys, monkeypatch):
         ("search --set", "Option '--set' requires an argument"),
         ("search --set foo=1 --out out", "--set: foo: unknown key"),
         ("search --min-params 4M --max-params 3M --out out", "--min-params (4.00M) is above --max-params (3.00M)"),
-        (
-            "cost empty.yaml",
-            "empty.yaml: wants a mapping with graphs, head, name, schema_version, stages, stem; got nothing",
-        ),
         ("search --seed -1 --out out", "--seed: Input should be greater than or equal to 0, got -1"),
         ("search --proxy= --out out", "no proxy is named; write one such as vkdnw_agg"),
         ("search --classes 0 --out out", "--classes: Input should be greater than or equal to 1"),
@@ -132,3 +127,9 @@ def test_what_cannot_be_written(words, here, capsys, monkeypatch):
 def test_options_that_do_not_fit(words, told, here, capsys, monkeypatch):
     pytest.importorskip("omegaconf")
     assert told in refused(words, "", capsys, monkeypatch)
+
+
+def test_an_empty_file_holds_nothing(here, capsys, monkeypatch):
+    (here / "empty.yaml").touch()
+    told = refused("cost FILE", "empty.yaml", capsys, monkeypatch)
+    assert "empty.yaml: wants a mapping with graphs, head, name, schema_version, stages, stem; got nothing" in told
