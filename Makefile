@@ -2,6 +2,7 @@
 # make demo     installs all of it and goes the whole way: search, training, mmdet, mmseg (about ten minutes)
 # make test     installs everything into .venv; lint, types, tests
 # make test-all the same, and the tests that take long: real trainings, matrices over many networks
+# make coverage says which lines of uninas the tests run, in processes that they start, too; ARGS="tests/ops" chooses
 # make docs     builds the documentation as a site into build/site; opens from disk
 # make wheel    builds an sdist, from it a wheel, and uses that outside of the checkout
 
@@ -11,7 +12,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 ARGS ?=
 
-.PHONY: search demo test test-all docs wheel lint
+.PHONY: search demo test test-all coverage docs wheel lint
 
 search: .venv/core
 	$(BIN)/uninas search --max-params 30M $(ARGS)
@@ -24,6 +25,11 @@ test: lint
 
 test-all: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m slow $(ARGS)
+
+coverage: .venv/all
+	rm -rf build/coverage
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest $(or $(ARGS),-m "not slow"); failed=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report; exit $$failed
 
 docs: .venv/all
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

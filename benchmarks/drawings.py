@@ -3,16 +3,20 @@
     pip install torchview graphviz netron onnx onnxscript      # and Graphviz' dot, chromium, chromedriver
     python benchmarks/drawings.py coatnet resnet runs/first/best.yaml
     python benchmarks/drawings.py coatnet --keep pictures      # keeps the three drawings of each network
+    python benchmarks/drawings.py --walks 30 120 600           # large networks, drawn by ours alone
 
 Printed are boxes and size of each drawing as it was made, and the size of its text where it is scaled to a width of
 8 cm, and where it has to fit into 8 x 23 cm, a column of a page. torchview draws modules to depth 3, its default;
-netron draws the network as ONNX.
+netron draws the network as ONNX. Ours draws on several pages what needs more than one; the size is that of the highest.
+With --walks the networks are the ends of random walks of so many moves from CoAtNet, in the space `uninas` under 60 M
+parameters; beside each is how high it is in layers, on one page.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import random
 import re
 import socket
 import subprocess
@@ -24,12 +28,15 @@ from typing import Any
 
 import chromium
 import torch
+from random_walks import walk
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import uninas
 from uninas.blocks.networks import named_or_file
-from uninas.report.drawing.figure import draw_network
-from uninas.report.drawing.svg import figure_svg
+from uninas.report.drawing.figure import draw_network, draw_pages
+from uninas.report.drawing.image import page_files
+from uninas.search.limits import Limits
+from uninas.search.space import Space
 
 CM = 72 / 2.54
 """Points."""
@@ -38,19 +45,31 @@ COLUMN, PAGE = 8, 23
 SIZE = 224
 
 
-def report(name: str, maker: str, width: float, height: float, text: float, boxes: int) -> None:
+def report(name: str, maker: str, width: float, height: float, text: float, boxes: int, more: str = "") -> None:
     """Width, height and text in points, as the drawing was made."""
     made = f"{width / CM:7.0f} x {height / CM:5.0f} cm"
     wide, whole = text * COLUMN * CM / width, text * min(COLUMN * CM / width, PAGE * CM / height)
-    print(f"{name:12} {maker:10} {boxes:6} boxes {made}   text {wide:6.2f} pt, {whole:6.2f} pt", flush=True)
+    print(f"{name:12} {maker:10} {boxes:6} boxes {made}   text {wide:6.2f} pt, {whole:6.2f} pt{more}", flush=True)
 
 
 def ours(name: str, genotype: uninas.Genotype, folder: Path) -> None:
-    figure = draw_network(genotype, (SIZE, SIZE))
-    (folder / f"{name}_uninas.svg").write_text(figure_svg(figure), encoding="utf-8")
-    boxes = sum(len(box.lines) for spot in figure.panels for box in spot.panel.boxes)
-    scale = figure.centimetres * CM / figure.width
-    report(name, "uninas", figure.width * scale, figure.height * scale, 8 * scale, boxes)
+    pages = draw_pages(genotype, (SIZE, SIZE))
+    for path, content in page_files(pages, folder / f"{name}_uninas.svg").items():
+        path.write_bytes(content)
+    boxes = sum(len(box.lines) for page in pages for spot in page.panels for box in spot.panel.boxes)
+    scale = pages[0].centimetres * CM / pages[0].width
+    more = ""
+    if len(pages) > 1:
+        layers = draw_network(genotype, (SIZE, SIZE))
+        more = f", {len(pages)} pages; in layers {layers.centimetres:.0f} x {layers.centimetres_high:.0f} cm"
+    height = max(page.height for page in pages) * scale
+    report(name, "uninas", pages[0].width * scale, height, 8 * scale, boxes, more)
+
+
+def walked(moves: int) -> uninas.Genotype:
+    """The end of a random walk from CoAtNet."""
+    space, limits = Space.load("uninas"), Limits.model_validate({"max_params": "60M"})
+    return walk(space, space.start("coatnet"), moves, random.Random(moves), limits)
 
 
 def torchviews(name: str, genotype: uninas.Genotype, folder: Path) -> None:
@@ -109,14 +128,17 @@ def _dismiss(driver: Any) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", default=["coatnet", "resnet"], help="names or files")
+    parser.add_argument("networks", nargs="*", help="names or files; default: coatnet resnet")
+    parser.add_argument("--walks", nargs="+", type=int, default=[], metavar="MOVES", help="walks of so many moves")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the drawings here")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for text in arguments.networks:
+        for moves in arguments.walks:
+            ours(f"walk-{moves}", walked(moves), folder)
+        for text in arguments.networks or ([] if arguments.walks else ["coatnet", "resnet"]):
             genotype = named_or_file(text)
             name = genotype.name or Path(text).parent.name or genotype.key[:8]
             for make in (ours, torchviews, netrons):

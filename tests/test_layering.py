@@ -39,7 +39,7 @@ takes longer to import than torch: functions that need it import it.)"""
 OPTIONAL = {
     *("mmengine", "mmcv", "mmdet", "mmseg", "ftfy", "regex", "pycocotools", "omegaconf", "torchvision"),
     *("ray", "scipy", "sklearn", "matplotlib", "jinja2", "fast_sugiyama", "cairosvg"),
-    *("onnx", "onnxscript", "onnxruntime", "pytest", "hypothesis", "selenium", "build"),
+    *("onnx", "onnxscript", "onnxruntime", "pytest", "hypothesis", "selenium", "build", "coverage"),
     *("material", "mkdocstrings"),
 }
 """Modules of the extras."""

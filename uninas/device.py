@@ -16,5 +16,7 @@ def usable(device: str) -> str:
     try:
         torch.ones(1, dtype=torch.float64, device=device).item()
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:  # as many kinds as reasons
-        raise UninasError(f"device {device!r} cannot be used: {str(error).partition('. ')[0]}") from None
+        reason = str(error).partition(". ")[0]
+        reason = "write cpu, cuda or cuda:1" if reason.startswith("Expected one of") else reason
+        raise UninasError(f"device {device!r} cannot be used: {reason}") from None
     return device

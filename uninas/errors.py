@@ -66,6 +66,11 @@ class ProxyError(UninasError):
     exit_code = 2
 
 
+def kind_of(data: object) -> str:
+    """What plain data is, for the end of a message: `list`, `str`; `nothing` for what an empty file holds."""
+    return "nothing" if data is None else type(data).__name__
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """The end of an error message that names the valid choices, the nearest one first."""
     options = sorted(choices)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from .errors import ResourceError, UninasError, nearest
+from .errors import ResourceError, UninasError, kind_of, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -69,7 +69,7 @@ def parse(data: Any, model: type[Model], error: type[UninasError]) -> Model:
             got -3`.
     """
     if not isinstance(data, Mapping):
-        raise error(f"wants a mapping with {', '.join(model.model_fields)}; got {type(data).__name__}")
+        raise error(f"wants a mapping with {', '.join(model.model_fields)}; got {kind_of(data)}")
     try:
         return model.model_validate(data)
     except ValidationError as problem:

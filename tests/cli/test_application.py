@@ -141,3 +141,22 @@ def test_python_m_uninas():
     words = [sys.executable, "-m", "uninas", "cost", "coatnet", "--json"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
     assert json.loads(done.stdout)["params"] == 26869652
+
+
+def test_the_lists_of_commands_cut_no_sentence(uninas):
+    for words in ("--help", "data --help", "protocol --help", "mm --help"):
+        _, listed = uninas(words).out.split("Commands:\n")
+        assert "..." not in listed and len(listed.splitlines()) >= 2, listed
+
+
+def test_help_names_arguments_as_they_are_typed(uninas):
+    for words, argument in (("report", "RUN"), ("study", "DIR"), ("cost", "GENOTYPE")):
+        told = uninas(f"{words} --help").out
+        assert f"[OPTIONS] {argument}" in told and f"\n  {argument}  " in told, told
+        assert "<" not in told and "{" not in told
+
+
+def test_defaults_are_shown_as_they_are_typed(uninas):
+    told = " ".join(uninas("tabulate --help").out.split())
+    assert "[default: 300000,600000,1200000]" in told
+    assert "[default: 1,3,9]" in " ".join(uninas("race --help").out.split())

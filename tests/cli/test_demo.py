@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -50,6 +51,14 @@ def test_every_step_is_a_command(ran, tmp_path):
     assert {words[0] for words in ran} == {"search", "data", "race", "train", "export-backbone", "mm"}
     page = (tmp_path / "a demo" / "README.md").read_text()
     assert all(step["title"] in page and step["made"] in page for step in steps)
+
+
+def test_what_it_prints_has_paths_from_where_it_runs(ran, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["demo"])
+    assert done.exit_code == 0 and str(tmp_path) not in done.output
+    assert "  uninas data make digits --out runs/demo/digits\n" in done.stderr
+    assert re.search(r"^Training on digits +0 s  runs/demo/digits-run/epoch_6.pth$", done.stdout, re.M)
 
 
 def test_the_check_sees_a_command_of_yesterday():

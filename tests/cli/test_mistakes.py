@@ -76,7 +76,7 @@ def refused(words: str, name: str, capsys, monkeypatch) -> str:
         main()
     told = capsys.readouterr()
     assert ended.value.code in (1, 2) and not told.out
-    assert told.err.startswith(("error: ", "Usage: ")) and "Traceback" not in told.err
+    assert told.err.startswith(("error: ", "Error: ", "Usage: ")) and "Traceback" not in told.err
     return told.err
 
 
@@ -108,12 +108,28 @@ def test_what_cannot_be_written(words, here, capsys, monkeypatch):
     ("words", "told"),
     [
         ("search --set population=[ --out out", "--set population=[: not valid YAML"),
+        ("search --set foo --out out", "--set foo: write KEY=VALUE"),
+        ("search --set", "Option '--set' requires an argument"),
+        ("search --set foo=1 --out out", "--set: foo: unknown key"),
+        ("search --min-params 4M --max-params 3M --out out", "--min-params (4.00M) is above --max-params (3.00M)"),
+        ("search --seed -1 --out out", "--seed: Input should be greater than or equal to 0, got -1"),
+        ("search --proxy= --out out", "no proxy is named; write one such as vkdnw_agg"),
         ("search --classes 0 --out out", "--classes: Input should be greater than or equal to 1"),
         ("rank --table none.csv --proxy naswot --input-size 32x64 --out out", "is not square"),
         ("race none --protocol tiny_digits --data-root folder --rungs 3,1", "--rungs: "),
+        (
+            "race none --protocol tiny_digits --data-root folder --rungs 1,a",
+            "--rungs[1]: Input should be a valid integer",
+        ),
         ("data make digits folder --out out", "one folder is written"),
     ],
 )
 def test_options_that_do_not_fit(words, told, here, capsys, monkeypatch):
     pytest.importorskip("omegaconf")
     assert told in refused(words, "", capsys, monkeypatch)
+
+
+def test_an_empty_file_holds_nothing(here, capsys, monkeypatch):
+    (here / "empty.yaml").touch()
+    told = refused("cost FILE", "empty.yaml", capsys, monkeypatch)
+    assert "empty.yaml: wants a mapping with graphs, head, name, schema_version, stages, stem; got nothing" in told

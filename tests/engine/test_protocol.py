@@ -83,7 +83,7 @@ def test_changes_from_the_command_line():
 def test_what_is_wrong_is_named_with_file_and_place(change, told):
     with pytest.raises(ProtocolError, match=told) as caught:
         protocol.load("imagenet", protocol.parse_changes([change]))
-    assert "imagenet.yaml" in str(caught.value)
+    assert "imagenet.yaml, as changed: " in str(caught.value)
 
 
 def test_classes_are_as_many_as_they_say():

@@ -125,6 +125,14 @@ def test_where_nothing_can_be_trained(study):
     assert (study / "best.yaml").read_text() == before
 
 
+def test_where_the_winner_cannot_be_written_nothing_is_trained(study, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StudyError, match=r"file: cannot make the folder: .*; choose another --out"):
+        run(settings(study), tmp_path / "file")
+    with Study.open(study) as opened:
+        assert not any(row[2] == PHASE for row in opened.all_measurements())
+
+
 def test_several_studies_share_the_field(study, finished, tmp_path):
     import shutil
 

@@ -13,8 +13,10 @@ import pytest
 from report.conftest import make_study
 from uninas.errors import StudyError
 from uninas.report.collect import collect, labels
+from uninas.report.progress import summary_lines
 from uninas.report.statistics import correlations, moves_of
 from uninas.search import Study
+from uninas.search.summary import Member, Summary
 
 
 @pytest.fixture
@@ -187,3 +189,19 @@ def test_nothing_is_written(study, tmp_path):
     collect([tmp_path / "copy"]).close()
     assert path.read_bytes() == before
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("content", ["", '{"best": ', "{}", "\0\xff"])
+def test_a_summary_that_was_cut_off_is_named_with_a_remedy(study, tmp_path, content):
+    shutil.copytree(study, tmp_path / "run")
+    (tmp_path / "run" / "summary.json").write_text(content)
+    with pytest.raises(StudyError, match=r"summary.json: cannot be read: it is damaged.*--resume"):
+        collect([tmp_path / "run"])
+
+
+def test_the_end_of_a_search_says_worse_where_a_metric_is(study):
+    summary = Summary.model_validate_json((study / "summary.json").read_text())
+    member = Member(metric="jacov", best=-16.202, start=-16.1898, lead=-0.01222, lead_se=0.02417)
+    lines = summary_lines(summary.model_copy(update={"members": [member]}))
+    (line,) = (line for line in lines if "jacov" in line)
+    assert line.endswith("-16.1898 -> -16.202          worse by 0.01222 +- 0.02417")

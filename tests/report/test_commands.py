@@ -37,7 +37,7 @@ def small(tmp_path):
 
 def test_draw(tmp_path, small):
     code, out, _ = run("draw", small, "--out", tmp_path / "net.svg", "--input-size", "64")
-    assert code == 0 and "8 cm" in out and "at 64 × 64" in (tmp_path / "net.svg").read_text()
+    assert code == 0 and "8 x 1" in out and "at 64 × 64" in (tmp_path / "net.svg").read_text()
     code, out, _ = run("draw", "resnet", "--out", tmp_path / "wide.svg", "--width", "17", "--json")
     assert code == 0 and json.loads(out)["width_cm"] == 17
     code, _, message = run("draw", "resnet", "--out", tmp_path / "net.svg")

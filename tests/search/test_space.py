@@ -276,6 +276,9 @@ def test_load_by_path_and_unreadable_files(tmp_path):
     path.write_text("- 1\n")
     with pytest.raises(SpaceError, match=r"mine.yaml: wants a mapping .* got list"):
         Space.load(path)
+    uninas.blocks.network("resnet").save(path)
+    with pytest.raises(SpaceError, match=r"mine.yaml: holds a network, not a space .*--start"):
+        Space.load(path)
     path.write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(SpaceError, match=r"mine.yaml: cannot read"):
         Space.load(path)

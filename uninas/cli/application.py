@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -39,7 +40,7 @@ class Application(typer.Typer):
     def __init__(self, help: str | None = None, *, completion: bool = False) -> None:
         super().__init__(
             help=help,
-            cls=TyperGroup,
+            cls=Group,
             no_args_is_help=True,
             add_completion=completion,
             pretty_exceptions_enable=False,
@@ -52,7 +53,16 @@ class Application(typer.Typer):
 
 
 class Command(TyperCommand):
-    """One command."""
+    """One command. Its help names arguments as they are typed, without Python's name of their type."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        for param in self.params:
+            if param.param_type_name == "argument":
+                param.display_type = lambda ctx: ""  # type: ignore[method-assign]
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        return first_clauses(self.help or "", limit) or super().get_short_help_str(limit)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         known = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
@@ -60,20 +70,39 @@ class Command(TyperCommand):
             return super().parse_args(ctx, spelled_anew(args, known))
         except Exception as error:  # click's NoSuchOption, of which typer may have a copy of its own
             typed = getattr(error, "option_name", "")
-            if close := get_close_matches(typed, [name for name in known if name.startswith("--")], n=1):
+            if typed not in known and (
+                close := get_close_matches(typed, [name for name in known if name.startswith("--")], n=1)
+            ):
                 error.__dict__.update(message=f"No such option: {typed}. Did you mean {close[0]}?", possibilities=None)
             raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         params = [param for param in self.params if getattr(param, "hidden", False)]
         hidden = {piece for param in params for piece in param.get_usage_pieces(ctx)}
-        return [piece for piece in super().collect_usage_pieces(ctx) if piece not in hidden]
+        pieces = [piece for piece in super().collect_usage_pieces(ctx) if piece not in hidden]
+        return [piece.replace("{", "").replace("}", "") for piece in pieces]
 
     def invoke(self, ctx: Any) -> Any:
         if not ctx.params.get("as_json"):
             return super().invoke(ctx)
         with only_json():
             return super().invoke(ctx)
+
+
+class Group(TyperGroup):
+    """Several commands."""
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        return first_clauses(self.help or "", limit) or super().get_short_help_str(limit)
+
+
+def first_clauses(text: str, limit: int) -> str:
+    """What a list of commands says: the first sentence, or as many whole clauses of it as have so many letters."""
+    sentence = " ".join(text.split("\n\n")[0].split()).split(". ")[0].rstrip(".")
+    clauses = re.split(r"[:;]", sentence, maxsplit=1)[0] if len(sentence) > limit else sentence
+    while len(clauses) > limit and ", " in clauses:
+        clauses = clauses.rpartition(", ")[0]
+    return clauses if len(clauses) <= limit else ""
 
 
 def spelled_anew(words: Sequence[str], known: Collection[str]) -> list[str]:

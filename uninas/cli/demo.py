@@ -42,9 +42,9 @@ class Steps:
         command = [word for part in words for word in (part.split() if isinstance(part, str) else [str(part)])]
         row = {"title": title, "command": shlex.join(["uninas", *command]), "made": str(made), "seconds": 0.0}
         if made.exists():
-            _say(f"- {title}: there already ({made})")
+            _say(f"- {title}: there already ({_from_here(made)})")
         else:
-            _say(f"- {title}\n  {row['command']}")
+            _say(f"- {title}\n  {_from_here(row['command'])}")
             began = time.monotonic()
             self._run(title, command)
             row["seconds"] = round(time.monotonic() - began, 1)
@@ -62,8 +62,8 @@ class Steps:
 
     def page(self) -> str:
         """What was made where."""
-        lines = [f"{row['title']:42} {row['seconds']:6.0f} s  {row['made']}" for row in self.rows]
-        return "\n".join(["what was made where", "", *lines, "", f"logs: {self.folder / 'logs'}"])
+        lines = [f"{row['title']:42} {row['seconds']:6.0f} s  {_from_here(row['made'])}" for row in self.rows]
+        return "\n".join(["what was made where", "", *lines, "", f"logs: {_from_here(self.folder / 'logs')}"])
 
 
 def demo(
@@ -104,6 +104,11 @@ def demo(
         print_json({"out": str(folder), "steps": steps.rows})
     else:
         typer.echo(f"\n{steps.page()}")
+
+
+def _from_here(text: object) -> str:
+    """With paths as they are typed where the demo runs."""
+    return str(text).replace(f"{Path.cwd()}{os.sep}", "")
 
 
 def _say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,10 @@ from .common import Classes, Force, GenotypeArgument, InputSize, JsonOption, mea
 Width = Annotated[
     float, typer.Option(min=4, max=100, metavar="CM", help="Width of the figure: 8 is a column, 17 a page.")
 ]
+Height = Annotated[
+    float,
+    typer.Option("--max-height", min=10, max=1000, metavar="CM", help="Height of a page; more goes on the next page."),
+]
 Other = Annotated[str, typer.Argument(metavar="OTHER", help=meaning("genotype"), autocompletion=completion.genotypes)]
 
 
@@ -22,23 +27,31 @@ def draw(
     input_size: InputSize = "224",
     classes: Classes = 1000,
     width: Width = 8.0,
+    max_height: Height = 22.0,
     force: Force = False,
     as_json: JsonOption = False,
 ) -> None:
     """Draws a network for a paper: stages and blocks, and each distinct sub-block once, operation by operation.
 
-    Text is 6 pt at any --width; a wider figure puts more sub-blocks side by side.
+    Text is 6 pt at any --width; a wider figure puts more sub-blocks side by side. A network that needs more than a page
+    goes on on the next: of a PDF, or in files NAME-1.svg, NAME-2.svg, ...
     """
-    from ..report.drawing.figure import draw_network
+    from ..report.drawing.figure import draw_pages
 
     _check(out, force)
     found = read_genotype(genotype)
-    figure = draw_network(found, input_size, classes, centimetres=width)
-    _write(figure, out)
+    pages = draw_pages(found, input_size, classes, centimetres=width, height=max_height)
+    written = _write(pages, out, force)
     if as_json:
-        print_json({"key": found.key, "out": str(out), "width_cm": figure.centimetres})
-    else:
-        typer.echo(f"wrote {out}, {figure.centimetres:g} cm wide")
+        size = {"width_cm": pages[0].centimetres, "heights_cm": [page.centimetres_high for page in pages]}
+        print_json({"key": found.key, "out": [str(path) for path in written], **size})
+        return
+    sizes = [f"{page.centimetres:g} x {page.centimetres_high:g} cm" for page in pages]
+    if len(written) < len(pages):
+        typer.echo(f"wrote {out}, {len(pages)} pages: {', '.join(sizes)}")
+        return
+    for path, text in zip(written, sizes):
+        typer.echo(f"wrote {path}, {text}")
 
 
 def diff(
@@ -51,13 +64,14 @@ def diff(
     input_size: InputSize = "224",
     classes: Classes = 1000,
     width: Width = 8.0,
+    max_height: Height = 22.0,
     force: Force = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Says what has to be done to the first network to make it the second."""
+    """Says what two networks differ in: what has to be done to the first to make it the second."""
     from ..genotype import cost
     from ..report.difference import difference, grouped
-    from ..report.drawing.figure import draw_network
+    from ..report.drawing.figure import draw_pages
     from ..units import format_count
 
     if out is not None:
@@ -65,9 +79,11 @@ def diff(
     first, second = read_genotype(genotype), read_genotype(other)
     found = difference(first, second)
     before, after = (cost(network, input_size, classes) for network in (first, second))
+    written: list[Path] = []
     if out is not None:
         notes = [f"marked: what differs from {first.name or first.key[:12]}"]
-        _write(draw_network(second, input_size, classes, found.after, notes, width), out)
+        pages = draw_pages(second, input_size, classes, found.after, notes, width, max_height)
+        written = _write(pages, out, force)
     if as_json:
         report = {
             "key": {"before": first.key, "after": second.key},
@@ -76,7 +92,7 @@ def diff(
             "input_size": list(before.input_size),
             "changes": [change._asdict() for change in found.changes],
         }
-        print_json({**report, "out": str(out)} if out is not None else report)
+        print_json({**report, "out": [str(path) for path in written]} if out is not None else report)
         return
     for change, places in grouped(found.changes):
         others = f" and {places - 1} other{'s' if places > 2 else ''}" if places > 1 else ""
@@ -88,8 +104,8 @@ def diff(
     typer.echo(
         f"MACs        {format_count(before.macs)} -> {format_count(after.macs)}  at {height} x {width_}, one image"
     )
-    if out is not None:
-        typer.echo(f"wrote {out}")
+    for path in written:
+        typer.echo(f"wrote {path}")
 
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -104,8 +120,14 @@ def _check(out: Path, force: bool) -> None:
     check_target(out, force)
 
 
-def _write(figure: Any, out: Path) -> None:
-    from ..report.drawing.image import figure_bytes, image_format
-    from ..report.files import write_file
+def _write(pages: Sequence[Any], out: Path, force: bool) -> list[Path]:
+    """Writes the pages of a figure; returns the files."""
+    from ..report.drawing.image import page_files
+    from ..report.files import check_target, write_file
 
-    write_file(out, figure_bytes(figure, image_format(out)))
+    files = page_files(pages, out)
+    for path in files:
+        check_target(path, force)
+    for path, content in files.items():
+        write_file(path, content)
+    return list(files)

@@ -125,7 +125,7 @@ def score(
     threads: Threads = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Scores a network at initialisation with training-free proxies, on noise."""
+    """Scores a network without training, by proxies, on noise."""
     found = read_genotype(genotype)
 
     import torch

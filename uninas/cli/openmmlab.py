@@ -20,7 +20,7 @@ Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config of mmde
 
 @app.command("train", context_settings=THEIRS)
 def mm_train(context: typer.Context, config: Config) -> None:
-    """Runs `tools/train.py CONFIG ...` of the package that the config is for; further words are that tool's."""
+    """Runs the `tools/train.py` of the config's package, mmdet or mmseg; further words are that tool's."""
     from ..mm_compat.stock import run_tool
 
     run_tool("train", config, context.args)
@@ -28,7 +28,7 @@ def mm_train(context: typer.Context, config: Config) -> None:
 
 @app.command("test", context_settings=THEIRS)
 def mm_test(context: typer.Context, config: Config) -> None:
-    """Runs `tools/test.py CONFIG CHECKPOINT ...` of the package that the config is for."""
+    """Runs the `tools/test.py` of the config's package, mmdet or mmseg; the next word is a checkpoint."""
     from ..mm_compat.stock import run_tool
 
     run_tool("test", config, context.args)

@@ -29,15 +29,19 @@ def spread(arguments: Sequence[str], options: Sequence[str] = ("--cfg-options", 
     if arguments[:1] == ["mm"]:
         return list(arguments)
     spread_out: list[str] = []
-    current = ""
+    current, alone = "", False
     for word in arguments:
-        if current and "=" in word and not word.startswith("-"):
+        if current and not word.startswith("-") and ("=" in word or alone):  # what comes first is its value at any rate
             spread_out += [current, word]
+            alone = False
             continue
+        if alone:
+            spread_out.append(current)
         current = word if word in options else ""
+        alone = bool(current)
         if not current:
             spread_out.append(word)
-    return spread_out
+    return [*spread_out, current] if alone else spread_out
 
 
 def merge_options(cfg: Any, options: Sequence[str] | None) -> None:

@@ -39,7 +39,7 @@ def show(
     cfg_options: CfgOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Prints the complete mmengine config that a run with this protocol has."""
+    """Prints the complete mmengine config of a run with a protocol."""
     network = read_genotype(genotype)
 
     from ..engine import protocol

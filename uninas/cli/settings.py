@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Collection
@@ -15,7 +16,7 @@ from pydantic.fields import FieldInfo
 from ..errors import UninasError
 from . import completion
 
-NAMES = {"num_classes": "classes"}
+NAMES = {"num_classes": "classes", "strategy_settings": "set"}
 """Settings that are called otherwise on the command line."""
 METAVARS = {"input_size": "SIZE", "proxy_size": "SIZE"}
 COMPLETIONS = {
@@ -44,11 +45,16 @@ def as_options(model: type[Parsed], data: dict[str, Any]) -> Parsed:
     try:
         return model.parse(data)
     except UninasError as error:
-        lines = []
+        fields, lines = model.model_fields, []  # type: ignore[attr-defined]
+
+        def named(word: re.Match) -> str:
+            return flag_of(word[0]) if word[0] in fields else word[0]
+
         for line in str(error).split("\n"):
             name, colon, rest = line.partition(":")
-            known = colon and name in model.model_fields  # type: ignore[attr-defined]
-            lines.append(f"{flag_of(name)}:{rest}" if known else line)
+            name, bracket, index = name.partition("[")
+            known = colon and name in fields
+            lines.append(f"{flag_of(name)}{bracket}{index}:{rest}" if known else re.sub(r"\b\w+_\w+\b", named, line))
         raise type(error)("\n".join(lines)) from None
 
 
@@ -92,7 +98,8 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         info = typer.Option(*names, help=text, show_default=False)
     else:
         default = field.get_default(call_default_factory=True)
-        shown = "" if default in (None, (), [], {}) or field.is_required() else f" [default: {default}]"
+        typed = ",".join(map(str, default)) if isinstance(default, (tuple, list)) else default
+        shown = "" if default in (None, (), [], {}) or field.is_required() else f" [default: {typed}]"
         completed = COMPLETIONS.get(name)
         info = typer.Option(flag, metavar=metavar, help=text + shown, show_default=False, autocompletion=completed)
     kind = plain if plain in (bool, int, float) else str

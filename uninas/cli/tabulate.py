@@ -17,7 +17,7 @@ Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the t
 
 @with_options(TabulateConfig, skip=("out", "data_root"))
 def tabulate(settings: dict[str, Any], out: Out, data_root: DataRoot, as_json: JsonOption = False) -> None:
-    """Trains networks of a space alike and writes what they reach: a table that scores are judged by.
+    """Trains networks of a space alike: writes what they reach, a table that scores are judged by.
 
     Networks are drawn in narrow bands of size, from scratch and by walks from all starts, and trained by one protocol;
     some with several seeds. Every row is on disk when its training ends: kill it at any moment, --resume goes on.

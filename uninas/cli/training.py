@@ -83,7 +83,7 @@ def test(
     cfg_options: CfgOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Validates a checkpoint on the held-out data of its protocol and prints the metrics."""
+    """Validates a checkpoint on held-out data, those of its protocol, and prints the metrics."""
     from ..engine.use import config_of, test_checkpoint
 
     cfg = config_of(checkpoint, data_root)

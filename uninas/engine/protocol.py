@@ -16,7 +16,7 @@ from typing import Any
 from yaml import YAMLError
 
 from .. import resources, yaml_files
-from ..errors import ResourceError, nearest
+from ..errors import ResourceError, kind_of, nearest
 from .errors import ProtocolError
 from .settings import Classification, Detection, Protocol, Segmentation
 
@@ -31,17 +31,19 @@ def load(name: str | Path, changes: Mapping[str, Any] | None = None) -> Classifi
     """A protocol by name or path, with `changes` (nested like the file) applied before validation.
 
     Raises:
-        ProtocolError: no such protocol, or it is not valid; the message names the file and the place in it.
+        ProtocolError: no such protocol, or it is not valid; the message names the file, says whether it was changed,
+            and names the place in it.
     """
     path = resources.find("protocols", name)
+    where = f"{path}, as changed" if changes else str(path)
     data = {"name": path.stem, **_merged(*_layers(path, ()), changes or {})}
     task = data.get("task")
     if task not in TASKS:
-        raise ProtocolError(f"{path}: task: there is no task {task!r}; {nearest(str(task), TASKS)}")
+        raise ProtocolError(f"{where}: task: there is no task {task!r}; {nearest(str(task), TASKS)}")
     try:
         return resources.parse(data, TASKS[task], ProtocolError)  # type: ignore[return-value]
     except ProtocolError as problem:
-        raise ProtocolError(f"{path}: {problem}") from None
+        raise ProtocolError(f"{where}: {problem}") from None
 
 
 def parse_changes(pairs: list[str]) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _layers(path: Path, above: tuple[Path, ...]) -> list[dict[str, Any]]:
     except ResourceError as problem:
         raise ProtocolError(f"{path}: {problem}") from None
     if not isinstance(data, dict):
-        raise ProtocolError(f"{path}: a protocol is a mapping, got {type(data).__name__}")
+        raise ProtocolError(f"{path}: a protocol is a mapping, got {kind_of(data)}")
     base = data.pop("base", None)
     if base is None:
         return [data]

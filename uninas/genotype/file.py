@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import yaml_files
-from ..errors import GenotypeError, ResourceError, nearest
+from ..errors import GenotypeError, ResourceError, kind_of, nearest
 from ..ops import make
 from .downsample import Downsample
 from .frame import Head, Stem, StemConv, plain
@@ -98,7 +98,7 @@ def from_dict(data: Any) -> Genotype:
     graphs: dict[str, BlockGraph] = {}
     written = data.get("graphs", {})
     if not isinstance(written, Mapping):
-        raise GenotypeError(f"wants a mapping from names to graphs, got {type(written).__name__}", "graphs")
+        raise GenotypeError(f"wants a mapping from names to graphs, got {kind_of(written)}", "graphs")
     for key, graph in written.items():
         if not isinstance(key, str):
             raise GenotypeError(f"the name of a graph is text, got {key!r}", f"graphs.{key}")
@@ -188,7 +188,7 @@ def _ref(text: Any, path: str) -> Ref:
 
 def _mapping(data: Any, path: str, known: set[str], needed: set[str]) -> None:
     if not isinstance(data, Mapping):
-        raise GenotypeError(f"wants a mapping with {', '.join(sorted(known))}; got {type(data).__name__}", path)
+        raise GenotypeError(f"wants a mapping with {', '.join(sorted(known))}; got {kind_of(data)}", path)
     prefix = f"{path}." if path else ""
     for key in data:
         if key not in known:
@@ -200,7 +200,7 @@ def _mapping(data: Any, path: str, known: set[str], needed: set[str]) -> None:
 
 def _list(data: Any, path: str) -> list[Any]:
     if not isinstance(data, (list, tuple)):
-        raise GenotypeError(f"wants a list, got {type(data).__name__}", path)
+        raise GenotypeError(f"wants a list, got {kind_of(data)}", path)
     return list(data)
 
 

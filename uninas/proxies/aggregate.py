@@ -154,6 +154,8 @@ def parse(text: str) -> LogRank:
         ProxyError: the text or a name in it is not understood.
     """
     text = text.strip()
+    if not text:
+        raise ProxyError("no proxy is named; write one such as vkdnw_agg, or several as logrank(macs, jacov)")
     if text in AGGREGATES:
         return AGGREGATES[text]
     if text.startswith("residual("):

@@ -161,7 +161,9 @@ def _finished(path: Path, summary: StudySummary, candidates: int) -> Summary | N
     except FileNotFoundError:
         return None
     except (OSError, ValidationError, ValueError) as error:
-        raise StudyError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+        remedy = "move it away, or let `uninas search --resume` write it anew"
+        reason = getattr(error, "strerror", None) or "it is damaged, or not of a search"
+        raise StudyError(f"{path}: cannot be read: {reason}; {remedy}") from None
     current = found.evaluated == summary.evaluated and not summary.waiting
     return found if current and found.best.candidate < candidates else None
 

@@ -90,7 +90,8 @@ def summary_lines(summary: Summary) -> list[str]:
         if member.lead is not None and member.best is not None and member.start is not None:
             error = f" +- {member.lead_se:.4g}" if member.lead_se else ""
             values = f"{member.start:.6g} -> {member.best:.6g}"
-            lines.append(f"       {member.metric:20} {values:28} better by {member.lead:.4g}{error}")
+            verdict = "better" if member.lead >= 0 else "worse"
+            lines.append(f"       {member.metric:20} {values:28} {verdict} by {abs(member.lead):.4g}{error}")
     if summary.tidied:
         params = sum(removal.params for removal in summary.tidied)
         lines.append(f"tidied {len(summary.tidied)} things that did nothing, {format_count(params)} parameters")

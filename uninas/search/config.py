@@ -78,7 +78,7 @@ class SearchConfig(BaseModel):
     """Several, in place of --proxy, for --strategy pareto: "vkdnw_agg,-params,-latency"; a minus minimises."""
     iterations: int = Field(128, ge=1)
     """Networks to evaluate, excluding the starts."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """The same seed gives the same result."""
 
     max_params: Count | None = None

@@ -197,6 +197,12 @@ def test_changed_settings_are_refused_with_the_difference(tmp_path):
     Study.resume(tmp_path, changed).close()
 
 
+def test_of_many_changed_settings_the_first_are_shown(tmp_path):
+    chain(tmp_path, 1).close()
+    with pytest.raises(StudyError, match=r"new1: None in the study, 1 now(.|\n)*\n  and 12 more$"):
+        Study.resume(tmp_path, {**SETTINGS, **{f"new{i}": i for i in range(20)}})
+
+
 def test_nothing_is_replaced_without_force(tmp_path):
     chain(tmp_path, 2).close()
     with pytest.raises(StudyError, match="there is a study already; --resume continues it, --force replaces it"):

@@ -43,7 +43,7 @@ class RaceConfig(BaseModel):
     """Trainings of a network in a round, at most: those near the line between staying and leaving are trained again."""
     changes: dict[str, Any] = {}
     """Changes of the protocol, nested like its file."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """The same seed gives the same result. It is that of a network's first training; repeats have the next ones."""
 
     workers: int = Field(2, ge=1)

@@ -103,7 +103,8 @@ def race(
         scorer: what trains for a number of epochs, in place of the protocol.
 
     Raises:
-        StudyError: a study cannot be read or is in use, or holds a race by another form of the protocol.
+        StudyError: a study cannot be read or is in use, or holds a race by another form of the protocol; or, before any
+            training, `out` cannot be made.
         EngineError: no network could be trained; DataError: the data do not fit the protocol.
     """
     if out is None and len(config.studies) > 1:
@@ -115,19 +116,26 @@ def race(
         check(plan, config.data_root)
     with ExitStack() as stack:
         studies = [stack.enter_context(_opened(path, plan)) for path in config.studies]
+        folder = out or next(iter(config.studies))
+        _make(folder)
         course = _Race(config, plan, studies, on_progress or (lambda _: None), scorer)
         rounds = course.run()
         best = rounds[max(rounds)][0]
         genotype = course.genotype(best)
         described = {epochs: [course.describe(r, epochs) for r in runners] for epochs, runners in rounds.items()}
-    folder = out or next(iter(config.studies))
-    folder.mkdir(parents=True, exist_ok=True)
     _keep_the_old_best(folder)
     genotype.save(folder / BEST)
     files = [str(folder / name) for name in (BEST, REPORT)]
     result = RaceResult(course.metric(config.rungs[-1]), described, course.trainings, files)
     _write(folder / REPORT, json.dumps(result.to_dict(), indent=1) + "\n")
     return result
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"{folder}: cannot make the folder: {error.strerror or error}; choose another --out") from None
 
 
 class _Race:

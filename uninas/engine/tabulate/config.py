@@ -49,7 +49,7 @@ class TabulateConfig(BaseModel):
         1_200_000,
     )
     """Most parameters of each band, such as 300K,600K,1.2M; networks are drawn between .85 of it and it."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """The same seed gives the same result. It draws the networks; trainings have the seeds 0, 1, 2."""
 
     workers: int = Field(2, ge=1)

@@ -1,31 +1,37 @@
-"""A whole network as one figure, 8 cm wide at 6 pt, for a column of a paper.
+"""A whole network as a figure, 8 cm wide at 6 pt, for a column of a paper; a large one on several pages.
 
 At the top a line a stage with its blocks as letters, output size, parameters and MACs; below, each distinct sub-block
-once, under its letter.
+once, under its letter. Sub-blocks are drawn in layers. Where that needs more than a page, each is drawn in one column,
+which takes half the room; what still does not fit goes on on further pages.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from ...genotype import Block, Genotype, SubBlock, cost_parts
 from ...ops import Size
 from ...units import format_count
+from .column import lay_out_column
 from .labels import KINDS, subblock_labels
+from .packing import pack
 from .panel import COMPACT, Panel, Style, lay_out
-from .stacks import stack_subblock
+from .stacks import Stacked, stack_subblock
 
 COLUMN = 8.0
 """Centimetres of a column."""
 UNITS = 302.0 / COLUMN
 """In a centimetre: CSS pixels, so that a font size of 8 is 6 pt."""
+PAGE = 22.0
+"""Centimetres of a column's height, with room for a caption."""
 MARGIN, LINE, GUTTER = 4.0, 11.0, 6.0
-LOOK_AHEAD = 4
-"""Panels, in the order of letters, of which the one that fits best comes next."""
+ABOVE, HEAD, BELOW = 10.0, 13.0, 12.0
+"""Above all panels; between a panel and the top of its letter; below a panel."""
 NAMES, BLOCKS, COSTS = MARGIN, 92.0, 46.0
 """Stages: where names and blocks begin, and how far before the MACs the parameters end."""
 
@@ -86,9 +92,51 @@ class Figure:
         return round(self.width / UNITS, 2)
 
     @property
+    def centimetres_high(self) -> float:
+        return round(self.height / UNITS, 2)
+
+    @property
     def right(self) -> float:
         """Where texts end."""
         return self.width - MARGIN
+
+
+def draw_pages(
+    genotype: Genotype,
+    size: Size,
+    num_classes: int = 1000,
+    marks: Mapping[Place, Collection[str]] | None = None,
+    notes: Sequence[str] = (),
+    centimetres: float = COLUMN,
+    height: float = PAGE,
+) -> list[Figure]:
+    """The figure of a network, on as many pages as it needs.
+
+    Args:
+        size: height and width of the image, for output sizes and MACs.
+        num_classes: of the head; 0 draws the backbone.
+        marks: what is to be marked: nodes of a sub-block by its place. A place without nodes marks its block.
+        notes: lines below the title.
+        centimetres: width of a page; more, where a single sub-block is wider even in one column.
+        height: of a page, at most, in centimetres; more, where a single sub-block is higher.
+
+    Raises:
+        GenotypeError: the image is too small for the network.
+        DrawingError: the layout library is not installed.
+    """
+    letters = subblock_labels(genotype)
+
+    def drawn(draw: Callable[[Stacked, Style], Panel]) -> list[Figure]:
+        found = _letters(genotype, size, letters, marks or {}, draw)
+        width = max(UNITS * centimetres, max(letter.panel.width for letter in found) + 2 * MARGIN)
+        first = Figure(genotype.name or f"network {genotype.key[:12]}", num_classes, width=width)
+        _overview(first, genotype, size, letters, marks or {}, notes)
+        return _pages(first, found, UNITS * height)
+
+    pages = drawn(lay_out)
+    if len(pages) > 1 or pages[0].width > UNITS * centimetres or pages[0].height > UNITS * height:
+        pages = drawn(lay_out_column)
+    return pages
 
 
 def draw_network(
@@ -99,26 +147,16 @@ def draw_network(
     notes: Sequence[str] = (),
     centimetres: float = COLUMN,
 ) -> Figure:
-    """The figure of a network.
+    """All on one page, however high; the arguments are those of `draw_pages`."""
+    (figure,) = draw_pages(genotype, size, num_classes, marks, notes, centimetres, math.inf)
+    return figure
 
-    Args:
-        size: height and width of the image, for output sizes and MACs.
-        num_classes: of the head; 0 draws the backbone.
-        marks: what is to be marked: nodes of a sub-block by its place. A place without nodes marks its block.
-        notes: lines below the title.
-        centimetres: width; more, where a single sub-block is wider.
 
-    Raises:
-        GenotypeError: the image is too small for the network.
-        DrawingError: the layout library is not installed.
-    """
-    marks = marks or {}
-    letters = subblock_labels(genotype)
-    spots = _spots(genotype, size, letters, marks)
-    widest = max(spot.panel.width for spot in spots) + 2 * MARGIN
-    title = genotype.name or f"network {genotype.key[:12]}"
-    figure = Figure(title, num_classes, width=max(UNITS * centimetres, widest))
-    parts = list(cost_parts(genotype, size, num_classes))
+def _overview(
+    figure: Figure, genotype: Genotype, size: Size, letters: dict, marks: Mapping, notes: Sequence[str]
+) -> None:
+    """The first page's title, costs, stages and legend."""
+    parts = list(cost_parts(genotype, size, figure.classes))
     params, macs = (sum(getattr(cost, what) for _, cost, _ in parts) for what in ("params", "macs"))
     y = MARGIN + 8
     figure.texts.append(Text(MARGIN, y, figure.title, "strong"))
@@ -129,9 +167,7 @@ def draw_network(
         y += LINE
         figure.texts.append(Text(MARGIN, y, note, "quiet"))
     y = _stages(figure, genotype, parts, letters, marks, y + 6)
-    y = _legend(figure, y + 8)
-    figure.height = round(_panels(figure, spots, y + 10) + MARGIN, 1)
-    return figure
+    figure.height = _legend(figure, y + 8)
 
 
 def _stages(figure: Figure, genotype: Genotype, parts: list, letters: dict, marks: Mapping, y: float) -> float:
@@ -216,12 +252,15 @@ class _Letter:
     marked: Collection[str]
 
     @property
-    def width(self) -> int:
-        """Of the panel under its head, with the gutter."""
-        return math.ceil(max(self.panel.width, COMPACT.text(f"{self.letter} ×{self.count}")) + GUTTER)
+    def size(self) -> tuple[float, float]:
+        """Width and height of the panel and its letter, with the space to the next ones."""
+        width = max(self.panel.width, COMPACT.text(f"{self.letter} ×{self.count}"))
+        return width + GUTTER, HEAD + self.panel.height + BELOW
 
 
-def _spots(genotype: Genotype, size: Size, letters: dict, marks: Mapping) -> list[_Letter]:
+def _letters(
+    genotype: Genotype, size: Size, letters: dict, marks: Mapping, draw: Callable[[Stacked, Style], Panel]
+) -> list[_Letter]:
     """The distinct sub-blocks in the order of their letters, each as where it is marked, or where it is first."""
     chosen: dict[str, tuple[Place, SubBlock]] = {}
     for where, sub in genotype.subblocks:
@@ -231,30 +270,33 @@ def _spots(genotype: Genotype, size: Size, letters: dict, marks: Mapping) -> lis
     counts = Counter(letters[tuple(sub.signature)] for _, sub in genotype.subblocks)
     found = []
     for letter, (where, sub) in chosen.items():
-        panel = lay_out(stack_subblock(sub, genotype.stages[where[0]].width, size), COMPACT)
+        panel = draw(stack_subblock(sub, genotype.stages[where[0]].width, size), COMPACT)
         found.append(_Letter(letter, counts[letter], panel, marks.get(where, ())))
     return found
 
 
-def _panels(figure: Figure, waiting: list[_Letter], y: float) -> float:
-    """Each distinct sub-block at the highest place that is free, nearly in order; returns where they end."""
-    skyline = [y] * int(figure.width - 2 * MARGIN + GUTTER)
-    passed_over = 0
-    while waiting:
-        near = waiting[:1] if passed_over == LOOK_AHEAD else waiting[:LOOK_AHEAD]
-        (top, x), chosen = min((_free(skyline, found.width), i) for i, found in enumerate(near))
-        passed_over = passed_over + 1 if chosen else 0
-        found = waiting.pop(chosen)
-        skyline[x : x + found.width] = [top + 13 + found.panel.height + 12] * found.width
-        figure.texts.append(Text(MARGIN + x, top + 8, found.letter, "strong"))
-        if found.count > 1:
-            beside = MARGIN + x + COMPACT.text(found.letter) + 4
-            figure.texts.append(Text(beside, top + 8, f"×{found.count}", "quiet"))
-        figure.panels.append(Spot(MARGIN + x, top + 13, found.panel, found.marked))
-    return max(spot.y + spot.panel.height for spot in figure.panels)
+def _pages(first: Figure, found: Sequence[_Letter], height: float) -> list[Figure]:
+    """The first page, below what it holds already, and those that follow it, with all sub-blocks in their places."""
+    after = Figure(first.title, first.classes, width=first.width)
+    after.texts.append(Text(MARGIN, MARGIN + 8, after.title, "strong"))
+    after.height = _legend(after, MARGIN + LINE + 8)
+    tops = (first.height + ABOVE, after.height + ABOVE)
+    rooms = (height - tops[0] - MARGIN + BELOW, height - tops[1] - MARGIN + BELOW)
+    placed = pack([letter.size for letter in found], first.width - 2 * MARGIN + GUTTER, rooms)
+    pages = [first, *(copy.deepcopy(after) for _ in placed[1:])]
+    for number, (page, spots) in enumerate(zip(pages, placed), 1):
+        top = tops[number > 1]
+        for index, x, y in spots:
+            _panel(page, found[index], MARGIN + x, top + y)
+        page.height = round(max([page.height, *(spot.y + spot.panel.height for spot in page.panels)]) + MARGIN, 1)
+        if len(pages) > 1:
+            page.texts.append(Text(page.right, MARGIN + 8, f"{number} of {len(pages)}", "end-text quiet"))
+    return pages
 
 
-def _free(skyline: Sequence[float], width: int) -> tuple[float, int]:
-    """(y, x) of the highest place below the skyline, then the leftmost."""
-    starts = range(max(1, len(skyline) - width + 1))
-    return min((max(skyline[start : start + width]), start) for start in starts)
+def _panel(figure: Figure, found: _Letter, x: float, y: float) -> None:
+    """A sub-block under its letter."""
+    figure.texts.append(Text(x, y + 8, found.letter, "strong"))
+    if found.count > 1:
+        figure.texts.append(Text(x + COMPACT.text(found.letter) + 4, y + 8, f"×{found.count}", "quiet"))
+    figure.panels.append(Spot(x, y + HEAD, found.panel, found.marked))

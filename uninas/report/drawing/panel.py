@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,9 +27,19 @@ class Style:
         return 0.53 * self.font
 
     @property
+    def small(self) -> float:
+        """Font size of the numbers of outputs and inputs."""
+        return 0.925 * self.font
+
+    @property
     def label(self) -> float:
         """Height of the number of an output or an input."""
-        return 0.7 * self.font
+        return 0.75 * self.font
+
+    @property
+    def number(self) -> float:
+        """From one such number to another below it."""
+        return 0.85 * self.font
 
     def text(self, label: str) -> float:
         """Width of a text."""
@@ -47,6 +58,7 @@ class Line:
     y: float
     columns: tuple[tuple[float, str], ...]
     """(right end, text)."""
+    height: float
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,8 @@ class Path:
     tip: Point
     labels: tuple[tuple[str, str, str], ...] = ()
     """(x, y, text)."""
+    aside: bool = False
+    """Whether it reaches the left side of a stack, not its top."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +93,7 @@ class Panel:
     boxes: tuple[Box, ...]
     """Stacks; those without lines are the ends."""
     paths: tuple[Path, ...]
-    residual: str = ""
-    """The path of the residual's lane."""
-    tip: Point = (0.0, 0.0)
-    """Where that points to."""
+    """In the order of the wires, the residual last."""
 
 
 def lay_out(stacked: Stacked, style: Style) -> Panel:
@@ -104,14 +115,15 @@ def lay_out(stacked: Stacked, style: Style) -> Panel:
         for index, row in enumerate(stack.rows):
             ends = [labels + sum(columns[: i + 1]) for i in range(len(columns))]
             texts = (row.output, _count(row.params), _count(row.macs)) if columns else ()
-            lines.append(Line(row, round(index * style.row, 1), tuple(zip((round(end, 1) for end in ends), texts))))
+            lines.append(
+                Line(row, round(index * style.row, 1), tuple(zip((round(end, 1) for end in ends), texts)), style.row)
+            )
         box_width = round(width if stack.rows else dot, 1)
         left = left if stack.rows else round(x + lane - dot / 2, 1)
         boxes.append(Box(left, round(y, 1), box_width, height, tuple(lines)))
     routes = [[(x + lane, y) for x, at in path for y in (tops[at], tops[at] + tall[at])] for path in placed.passed]
-    paths = _paths(stacked, boxes, routes, style)
-    residual, tip = _residual(stacked, boxes, style)
-    return Panel(round(placed.width + lane, 1), round(tops[-1] + tall[-1], 1), tuple(boxes), paths, residual, tip)
+    paths = _paths(stacked, boxes, routes, style) + _residual(stacked, boxes, style)
+    return Panel(round(placed.width + lane, 1), round(tops[-1] + tall[-1], 1), tuple(boxes), paths)
 
 
 def _columns(rows: list[Row], style: Style) -> list[float]:
@@ -170,15 +182,15 @@ def _paths(stacked: Stacked, boxes: list[Box], routes: list[list[Point]], style:
         labels = []
         if wire.port:  # upright for as long as its label is high
             points.insert(1, (points[0][0], points[0][1] + style.label))
-            labels.append((points[0][0] - style.font * 0.55, points[1][1], wire.port))
+            labels.append((points[0][0] - style.font * 0.65, points[1][1], wire.port))
         if wire.entry:
             points.insert(-1, (points[-1][0], points[-1][1] - style.label))
-            labels.append((points[-1][0] - style.font * 0.75, points[-1][1] - style.font * 0.2, wire.entry))
-        paths.append(Path(_curve(points), points[-1], tuple((_n(x), _n(y), text) for x, y, text in labels)))
+            labels.append((points[-1][0] - style.font * 0.85, points[-1][1] - style.font * 0.2, wire.entry))
+        paths.append(Path(curve(points), points[-1], numbers(labels)))
     return tuple(paths)
 
 
-def _curve(points: list[Point]) -> str:
+def curve(points: list[Point]) -> str:
     """A line that leaves and enters every layer upright."""
     text = f"M{_n(points[0][0])} {_n(points[0][1])}"
     for (x0, y0), (x1, y1) in pairwise(points):
@@ -190,19 +202,30 @@ def _curve(points: list[Point]) -> str:
     return text
 
 
-def _residual(stacked: Stacked, boxes: list[Box], style: Style) -> tuple[str, Point]:
+def _residual(stacked: Stacked, boxes: list[Box], style: Style) -> tuple[Path, ...]:
     """Out of the input to the left, down, and into the side of the sum."""
     if not stacked.shortcut:
-        return "", (0.0, 0.0)
+        return ()
     start, end, row = stacked.shortcut
     source, target = boxes[start], boxes[end]
-    x, radius = style.font * 0.4, style.font * 0.5
     top, bottom = source.y + source.height / 2, target.y + (row + 0.5) * style.row
-    d = (
-        f"M{_n(source.x)} {_n(top)}H{_n(x + radius)}Q{_n(x)} {_n(top)} {_n(x)} {_n(top + radius)}"
-        f"V{_n(bottom - radius)}Q{_n(x)} {_n(bottom)} {_n(x + radius)} {_n(bottom)}H{_n(target.x)}"
+    d = around((source.x, top), style.font * 0.4, (target.x, bottom), style.font * 0.5)
+    return (Path(d, (target.x, bottom), aside=True),)
+
+
+def around(start: Point, x: float, end: Point, radius: float) -> str:
+    """A line to the left, down at x, and back to the right."""
+    (left, top), (right, bottom) = start, end
+    corners = (
+        f"H{_n(x + radius)}Q{_n(x)} {_n(top)} {_n(x)} {_n(top + radius)}",
+        f"V{_n(bottom - radius)}Q{_n(x)} {_n(bottom)} {_n(x + radius)} {_n(bottom)}",
     )
-    return d, (target.x, bottom)
+    return f"M{_n(left)} {_n(top)}{''.join(corners)}H{_n(right)}"
+
+
+def numbers(labels: Sequence[tuple[float, float, str]]) -> tuple[tuple[str, str, str], ...]:
+    """The numbers at the ends of a wire, each (x, y, text)."""
+    return tuple((_n(x), _n(y), text) for x, y, text in labels)
 
 
 def _n(value: float) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import resources, yaml_files
-from ...errors import ResourceError, SpaceError, nearest
+from ...errors import ResourceError, SpaceError, kind_of, nearest
 from .base import Space
 from .cells import CellSpace
 from .graph_space import GraphSpace
@@ -62,6 +62,8 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _space(data: Any) -> Space:
+    if isinstance(data, Mapping) and "stages" in data:
+        raise SpaceError("holds a network, not a space of networks; a search begins at it with --start")
     kind = data.get("kind", "graphs") if isinstance(data, Mapping) else "graphs"
     if not isinstance(kind, str) or kind not in KINDS:
         raise SpaceError(f"kind: there is no kind {kind!r} of space; {nearest(str(kind), KINDS)}")
@@ -106,5 +108,5 @@ def _extended(data: Any, folder: Path, chain: tuple[Path, ...]) -> Any:
         raise ResourceError(f"extends: {error}") from None
     under = _read(found, chain)
     if not isinstance(under, Mapping):
-        raise ResourceError(f"extends: {found} holds no mapping but {type(under).__name__}")
+        raise ResourceError(f"extends: {found} holds no mapping but {kind_of(under)}")
     return merged(under, changes)

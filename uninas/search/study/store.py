@@ -32,6 +32,8 @@ from .schema import FILE, SCHEMA_VERSION, Evaluation, NewCandidate, NewEvaluatio
 
 GRAPHS = 8192
 """Keys of graphs whose numbers are kept in memory."""
+SHOWN = 8
+"""Settings that differ, of which a message has the values."""
 
 
 class Study(StudyReader):
@@ -126,8 +128,11 @@ class Study(StudyReader):
         new, old = json.loads(json.dumps(settings)), self.settings
         changed = [found for found in differences(old, new) if found[0].partition(".")[0] not in may_change]
         if changed:
-            lines = "\n".join(f"  {key}: {before!r} in the study, {now!r} now" for key, before, now in changed)
-            raise StudyError(f"{self.path}: the configuration has changed, so it cannot be continued:\n{lines}")
+            lines = [f"  {key}: {before!r} in the study, {now!r} now" for key, before, now in changed[:SHOWN]]
+            if len(changed) > SHOWN:
+                lines.append(f"  and {len(changed) - SHOWN} more")
+            told = "\n".join(lines)
+            raise StudyError(f"{self.path}: the configuration has changed, so it cannot be continued:\n{told}")
         if new != old:
             self.set_meta({"settings": new})
 
