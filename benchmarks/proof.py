@@ -104,6 +104,7 @@ def searched(arguments: argparse.Namespace, strategy: str, seed: int) -> Path:
         "space": arguments.space,
         "start": tuple(str(arguments.out / "known" / f"{name}.yaml") for name in Space.load(arguments.space).starts),
         "strategy": strategy,
+        "strategy_settings": json.loads(arguments.strategy_settings) if strategy == arguments.strategy else {},
         "iterations": arguments.iterations,
         "seed": seed,
         "input_size": arguments.input_size,
@@ -248,6 +249,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--races", type=int, default=1, help="searches whose best race")
     parser.add_argument("--iterations", type=int, default=128)
     parser.add_argument("--strategy", default="walk")
+    parser.add_argument("--strategy-settings", default="{}", help="of --strategy, as JSON")
     parser.add_argument("--proxy", default="", help="default: that of `uninas search`")
     parser.add_argument("--proxy-size", type=int, default=0, help="default: that of `uninas search`")
     parser.add_argument("--top", type=int, default=16)
