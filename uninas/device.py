@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .errors import UninasError
 
 
@@ -18,3 +20,12 @@ def usable(device: str) -> str:
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:  # as many kinds as reasons
         raise UninasError(f"device {device!r} cannot be used: {str(error).partition('. ')[0]}") from None
     return device
+
+
+def synchronizer(device: str) -> Callable[[], None]:
+    """A function that waits until the device has done what it was given; a CPU always has."""
+    import torch
+
+    if torch.device(device).type == "cpu":
+        return lambda: None
+    return lambda: torch.accelerator.synchronize(device)
