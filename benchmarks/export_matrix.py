@@ -1,6 +1,7 @@
 """How many networks each export takes: the known ones, and random ones of two spaces.
 
     python benchmarks/export_matrix.py                                   # ONNX, torch.export, source
+    python benchmarks/export_matrix.py --out matrix.jsonl                # goes on where it was interrupted
     python benchmarks/export_matrix.py --to onnx --dynamic batch,size --networks 5
     python benchmarks/export_matrix.py --timing                          # onnxruntime beside eager, known networks
 
@@ -14,6 +15,7 @@ the space has them; the known ones have widths of 32 to 128 (--full: their own).
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import statistics
 import tempfile
@@ -54,58 +56,94 @@ def networks(count: int, seed: int, full: bool) -> Iterator[tuple[str, uninas.Ge
             yield f"{space} {number}", genotype
 
 
+class Tried(NamedTuple):
+    """What one form made of one network."""
+
+    network: str
+    key: str
+    """Of the genotype."""
+    form: str
+    size: int
+    dynamic: str
+    seconds: float
+    difference: float | None = None
+    """The largest of all comparisons; None where nothing was written."""
+    lines: int = 0
+    """Of the source."""
+    note: str = ""
+    error: str | None = None
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{self.network}: {self.form}: {self.error}"
+        return f"{self.network:16} {self.form:13} {self.difference:.1e} {self.seconds:6.1f} s  {self.note}"
+
+
+class Log:
+    """All that was tried, a JSON object a line.
+
+    Args:
+        path: of the file, which may hold lines of earlier runs; None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        lines = path.read_text().splitlines() if path is not None and path.exists() else []
+        self.found = {(t.key, t.form, t.size, t.dynamic): t for t in (Tried(**json.loads(line)) for line in lines)}
+
+    def add(self, tried: Tried) -> None:
+        print(tried, flush=True)
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(json.dumps(tried._asdict()) + "\n")
+
+
 def matrix(arguments: argparse.Namespace) -> None:
     forms = arguments.to.split(",")
-    written: dict[str, list[float]] = {form: [] for form in forms}
-    seconds: dict[str, list[float]] = {form: [] for form in forms}
-    lines: list[int] = []
-    total = 0
+    log, results = Log(arguments.out), []
     for name, genotype in networks(arguments.networks, arguments.seed, arguments.full):
-        total += 1
-        for form, tried in attempts(genotype, forms, arguments).items():
-            if isinstance(tried, UninasError):
-                print(f"{name}: {form}: {tried}", flush=True)
-                continue
-            written[form].append(tried.difference)
-            seconds[form].append(tried.seconds)
-            lines += [tried.lines] if form == "source" else []
-            print(f"{name:16} {form:13} {tried.difference:.1e} {tried.seconds:6.1f} s  {tried.note}", flush=True)
+        keys = {form: (genotype.key, form, arguments.size, arguments.dynamic) for form in forms}
+        results += [log.found[keys[form]] for form in forms if keys[form] in log.found]
+        missing = [form for form in forms if keys[form] not in log.found]
+        for tried in attempts(name, genotype, missing, arguments) if missing else []:
+            log.add(tried)
+            results.append(tried)
+    print()
     for form in forms:
-        if written[form]:
-            worst, took = max(written[form]), statistics.median(seconds[form])
-            print(f"{form:13} {len(written[form])} of {total}, largest difference {worst:.1e}, median {took:.1f} s")
+        tried = [each for each in results if each.form == form]
+        written = [each for each in tried if each.error is None]
+        for each in (each for each in tried if each.error is not None):
+            print(each)
+        if written:
+            worst = max(each.difference or 0.0 for each in written)
+            took = statistics.median(each.seconds for each in written)
+            print(f"{form:13} {len(written)} of {len(tried)}, largest difference {worst:.1e}, median {took:.1f} s")
         else:
-            print(f"{form:13} none of {total}")
-    if lines:
-        print(f"source        median {statistics.median(lines):.0f} lines, longest {max(lines)}")
+            print(f"{form:13} none of {len(tried)}")
+        if written and form == "source":
+            lines = [each.lines for each in written]
+            print(f"source        median {statistics.median(lines):.0f} lines, longest {max(lines)}")
 
 
-class Success(NamedTuple):
-    """One file."""
-
-    difference: float
-    seconds: float
-    lines: int
-    note: str
-
-
-def attempts(
-    genotype: uninas.Genotype, forms: list[str], arguments: argparse.Namespace
-) -> dict[str, Success | UninasError]:
-    """What each form made of a network; torch.export looks at it once for all of them."""
-    found: dict[str, Success | UninasError] = {}
+def attempts(name: str, genotype: uninas.Genotype, forms: list[str], arguments: argparse.Namespace) -> Iterator[Tried]:
+    """What each form makes of a network; torch.export looks at it once for all of them."""
     started = time.perf_counter()
     size = arguments.size, arguments.size
     job = prepare(genotype, size, 10, parse_dynamic(arguments.dynamic))
     twin = trained_twin(job.network, torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0)))
     traced: Any = None
+    refused: UninasError | None = None
     try:
         traced = program.trace(job) if set(forms) != {"source"} else None
     except UninasError as error:
-        found = {form: error for form in forms if form != "source"}
+        refused = error
     tracing = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as folder:
-        for form in (form for form in forms if form not in found):
+        for form in forms:
+            of = Tried(name, genotype.key, form, arguments.size, arguments.dynamic, tracing)
+            if form != "source" and refused is not None:
+                yield of._replace(error=str(refused))
+                continue
             started, path = time.perf_counter(), Path(folder) / f"{form.replace('-', '_')}{SUFFIXES[form]}"
             notes: list[str] = []
             try:
@@ -118,12 +156,13 @@ def attempts(
                 else:
                     checks = program.write(traced, job, twin, path)
             except UninasError as error:
-                found[form] = error
+                yield of._replace(error=str(error))
                 continue
             took = time.perf_counter() - started + (tracing if form != "source" else 0.0)
             count = len(path.read_text().splitlines()) if form == "source" else 0
-            found[form] = Success(max(check.difference for check in checks), took, count, "; ".join(notes))
-    return found
+            yield of._replace(
+                seconds=took, difference=max(check.difference for check in checks), lines=count, note="; ".join(notes)
+            )
 
 
 def timing(arguments: argparse.Namespace) -> None:
@@ -162,6 +201,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--to", default="onnx,torch-export,source", help=f"of {', '.join(SUFFIXES)}")
     parser.add_argument("--networks", type=int, default=15, help="random networks of each space")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="a line of JSON a try; what it holds is not tried again"
+    )
     parser.add_argument("--size", type=int, default=64, help="image side")
     parser.add_argument("--dynamic", default="batch", help="free dimensions: batch, size, both or none")
     parser.add_argument("--seed", type=int, default=0)

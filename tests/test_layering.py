@@ -20,11 +20,11 @@ LAYERS = (
     {"errors", "lazy"},
     {"yaml_files"},
     {"ops", "resources"},
-    {"genotype", "units", "device"},
+    {"genotype", "units", "device", "timing"},
     {"blocks", "compiler"},
     {"proxies"},
     {"search"},
-    {"engine", "mm_compat", "toydata", "export", "report", "ranking", "timm"},
+    {"engine", "mm_compat", "toydata", "export", "report", "ranking", "timm", "profiling"},
     {"cli"},
     {"__main__"},
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .errors import UninasError
 
 
@@ -20,3 +22,12 @@ def usable(device: str) -> str:
         reason = "write cpu, cuda or cuda:1" if reason.startswith("Expected one of") else reason
         raise UninasError(f"device {device!r} cannot be used: {reason}") from None
     return device
+
+
+def synchronizer(device: str) -> Callable[[], None]:
+    """A function that waits until the device has done what it was given; a CPU always has."""
+    import torch
+
+    if torch.device(device).type == "cpu":
+        return lambda: None
+    return lambda: torch.accelerator.synchronize(device)

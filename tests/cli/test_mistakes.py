@@ -22,6 +22,8 @@ READS = {
     "cost": "cost FILE",
     "validate": "validate FILE",
     "score": "score FILE",
+    "profile": "profile FILE",
+    "compare": "compare coatnet FILE",
     "tidy": "tidy FILE",
     "draw": "draw FILE --out x.svg",
     "diff": "diff coatnet FILE",
@@ -51,6 +53,7 @@ TRAINS = {
 """What needs the extra `mm`."""
 WRITES = {
     "draw": "draw coatnet --out FILE",
+    "profile": "profile coatnet --out FILE",
     "tidy": "tidy coatnet --out FILE",
     "search": "search --iterations 1 --proxy naswot --start resnet --max-params 1M --min-params 0 --out FILE/run",
     "data make": "data make digits --out FILE",

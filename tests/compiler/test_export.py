@@ -27,7 +27,7 @@ GENOTYPES = {
     **{
         name: uninas.blocks.network(name, **small_published(name), input_size=64)
         for name in uninas.blocks.PUBLISHED
-        if name != "convnext_tiny"  # torch.export does not leave the sizes of its patches open
+        if name != "convnext_tiny"  # needs what `uninas.export.program` sets: see docs/export.md, --dynamic
     },
 }
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import uninas
+from uninas import timing
 from uninas.errors import ProxyError
 from uninas.search import latency
 from uninas.search.executors import wire
@@ -17,13 +18,13 @@ SMALL = uninas.blocks.network("resnet", widths=(8, 8, 8, 8), depths=(1, 1, 1, 1)
 LARGE = uninas.blocks.network("resnet", widths=(64, 64, 64, 64), depths=(2, 2, 2, 2), input_size=32)
 
 
-def timed(genotype: uninas.Genotype, batch: int = 1, size: int | tuple[int, int] = 32) -> latency.Latency:
+def timed(genotype: uninas.Genotype, batch: int = 1, size: int | tuple[int, int] = 32) -> timing.Latency:
     return measure_latency(genotype, batch, size, 10, seconds=0.4)
 
 
 def test_larger_networks_inputs_and_batches_take_longer():
     base = timed(SMALL)
-    assert 0 < base.median <= base.p90 and base.runs >= latency.MIN_RUNS
+    assert 0 < base.median <= base.p90 and base.runs >= timing.MIN_RUNS
     assert timed(LARGE).median > base.median
     assert timed(SMALL, batch=32).median > base.median
     assert timed(SMALL, size=(32, 512)).median > base.median
@@ -36,11 +37,11 @@ def test_a_latency_repeats_within_a_factor():
 
 def test_threads_are_as_they_were_also_after_an_error(monkeypatch):
     before, seen = torch.get_num_threads(), []
-    monkeypatch.setattr(latency, "_time", lambda *_: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr(latency, "time_runs", lambda *_: seen.append(torch.get_num_threads()))
     measure_latency(SMALL, threads=before + 1)
     assert seen == [before + 1]
     assert torch.get_num_threads() == before
-    monkeypatch.setattr(latency, "_time", lambda *_: 1 / 0)
+    monkeypatch.setattr(latency, "time_runs", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         measure_latency(SMALL, threads=before + 1)
     assert torch.get_num_threads() == before
@@ -53,39 +54,6 @@ def test_random_state_and_gradients_are_left_alone():
     timed(SMALL)
     assert torch.equal(torch.rand(3), expected)
     assert torch.is_grad_enabled()
-
-
-class Clock:
-    """Time that passes only in forward passes."""
-
-    def __init__(self, monkeypatch, durations) -> None:
-        self.now, self.durations, self.passes = 0.0, iter(durations), 0
-        monkeypatch.setattr(latency.time, "perf_counter", lambda: self.now)
-
-    def forward(self) -> None:
-        self.passes += 1
-        self.now += next(self.durations)
-
-
-def test_a_stable_median_ends_the_timing_and_the_budget_does(monkeypatch):
-    steady = Clock(monkeypatch, [1.0] * latency.WARM_UP_RUNS + [0.5] * 1000)
-    assert latency._time(steady.forward, lambda: None, 100.0) == (0.5, 0.5, latency.CHECK_EVERY)
-    assert steady.passes == latency.WARM_UP_RUNS + latency.CHECK_EVERY
-    noisy = Clock(monkeypatch, [0.1, 0.2] * 1000)
-    assert latency._time(noisy.forward, lambda: None, 3.0).runs == 20
-    slow = Clock(monkeypatch, [9.0] * 100)
-    assert latency._time(slow.forward, lambda: None, 3.0).runs == latency.MIN_RUNS
-
-
-def test_quantiles(monkeypatch):
-    clock = Clock(monkeypatch, [9.0] * latency.WARM_UP_RUNS + [5.0, 1.0, 4.0, 2.0, 3.0])
-    assert latency._time(clock.forward, lambda: None, 1.0) == (3.0, pytest.approx(4.6), 5)
-
-
-def test_the_device_is_waited_for_before_and_after_each_pass(monkeypatch):
-    events: list[str] = []
-    latency._time(lambda: events.append("forward"), lambda: events.append("wait"), 0.0)
-    assert events == ["forward"] * latency.WARM_UP_RUNS + ["wait", "forward", "wait"] * latency.MIN_RUNS
 
 
 @pytest.mark.parametrize(
@@ -114,7 +82,7 @@ def test_a_scorer_measures_latencies_among_proxies(monkeypatch):
 
     def measure(genotype, batch, size, classes, device, **options):
         asked.append((batch, size, classes, device, options["seconds"]))
-        return latency.Latency(0.25 * batch, 0.5 * batch, 20)
+        return timing.Latency(0.25 * batch, 0.5 * batch, 20)
 
     monkeypatch.setattr(latency, "measure_latency", measure)
     scorer = MeasuringScorer((32, 32), 4, 5, 3, latency_classes=7, latency_seconds=0.1)

@@ -16,6 +16,7 @@ from .draw import diff, draw
 from .export import export
 from .networks import cost_command, score, show, validate
 from .overrides import spread
+from .profile import compare, profile
 from .race import race
 from .rank import rank
 from .report import report
@@ -37,6 +38,8 @@ app.command()(tidy)
 app.command()(tabulate)
 app.command()(race)
 app.command()(score)
+app.command()(profile)
+app.command()(compare)
 app.command()(validate)
 app.command()(draw)
 app.command()(diff)

@@ -37,7 +37,12 @@ def _default(name: str) -> Any:
     return SearchConfig.model_fields[name].default
 
 
-_SIZE, _BATCH, _CLASSES = str(_default("proxy_size")), _default("proxy_batch"), _default("proxy_classes")
+SCORE_SIZE, SCORE_BATCH, SCORE_CLASSES = (
+    str(_default("proxy_size")),
+    _default("proxy_batch"),
+    _default("proxy_classes"),
+)
+"""Images and classes of a score, where nothing is said."""
 
 
 def show(
@@ -114,9 +119,9 @@ def score(
             autocompletion=completion.proxies,
         ),
     ] = "vkdnw",
-    input_size: InputSize = _SIZE,
-    batch: Batch = _BATCH,
-    classes: Annotated[int, typer.Option(min=2, metavar="N", help=meaning("classes"))] = _CLASSES,
+    input_size: InputSize = SCORE_SIZE,
+    batch: Batch = SCORE_BATCH,
+    classes: Annotated[int, typer.Option(min=2, metavar="N", help=meaning("classes"))] = SCORE_CLASSES,
     repeats: Annotated[
         int, typer.Option(min=1, metavar="N", help="Initialisations; 2 or more give a standard error.")
     ] = 3,

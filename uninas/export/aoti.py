@@ -62,10 +62,16 @@ def beside(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
+def find_compiler() -> str | None:
+    """The C++ compiler that torch would call, or None."""
+    asked = os.environ.get("CXX")
+    return next((name for name in ([asked] if asked else COMPILERS) if shutil.which(name)), None)
+
+
 def check_compiler() -> None:
     """Raises ExportError where there is no C++ compiler."""
-    asked = os.environ.get("CXX")
-    if not any(shutil.which(name) for name in ([asked] if asked else COMPILERS)):
+    if find_compiler() is None:
+        asked = os.environ.get("CXX")
         found = f"$CXX ({asked}) is none" if asked else f"none of {', '.join(COMPILERS)} is on the path"
         raise ExportError(f"--to aoti needs a C++ compiler: {found}; install one (apt install g++) or set CXX")
 

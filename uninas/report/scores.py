@@ -37,13 +37,7 @@ def score_table(
     Raises:
         ProxyError: an unknown proxy, or an aggregate, which one network alone has no value of.
     """
-    for name in names:
-        if name not in PROXIES:
-            parts = ", ".join(parse(name).proxies)
-            raise ProxyError(
-                f"{name} ranks networks among each other: it is for `uninas search --proxy` and `uninas rank --proxy`; "
-                f"score one network with {parts}"
-            )
+    check_single(names)
     scorer = ProxyScorer(size, batch, classes, seed, device)
     measured = [scorer.measure(genotype, "search", repeat, names) for repeat in range(repeats)]
     rows = {}
@@ -61,3 +55,14 @@ def score_table(
             "threads": torch.get_num_threads(),
         }
     return rows
+
+
+def check_single(names: Sequence[str]) -> None:
+    """Raises ProxyError for a proxy that is unknown, or an aggregate, which one network alone has no value of."""
+    for name in names:
+        if name not in PROXIES:
+            parts = ", ".join(parse(name).proxies)
+            raise ProxyError(
+                f"{name} ranks networks among each other: it is for `uninas search --proxy` and `uninas rank --proxy`; "
+                f"score one network with {parts}"
+            )

@@ -6,39 +6,24 @@ As a metric of a search: `latency@1x224` is the median of seconds for a batch of
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from ..compiler import build
+from ..compiler import Network, build
+from ..device import synchronizer
 from ..errors import ProxyError, UninasError
 from ..genotype import Genotype
 from ..ops import Size
+from ..timing import Latency, time_runs
 from ..units import format_shape, parse_shape
 from .measurement import Measurement, State
 from .scoring import ProxyScorer
 from .threads import torch_threads
-
-WARM_UP_RUNS = 3
-MIN_RUNS = 5
-"""Timed passes, however long they take."""
-PRECISION = 0.02
-"""Width of the 95 % confidence interval of the median, relative to it, at which it is known well enough."""
-CHECK_EVERY = 10
-
-
-class Latency(NamedTuple):
-    """Times of forward passes."""
-
-    median: float
-    """Seconds."""
-    p90: float
-    """Seconds that nine of ten passes stay below."""
-    runs: int
 
 
 class LatencyMetric(NamedTuple):
@@ -97,43 +82,19 @@ def measure_latency(
         seconds: of timed passes at most, where the median is not stable before, and at least five passes are made.
         seed: of weights and images, which do not matter for the time.
     """
+    network, images = network_and_images(genotype, batch, size, classes, device, seed)
+    with torch_threads(threads), torch.inference_mode():
+        return time_runs(lambda: network(images), synchronizer(device), seconds)
+
+
+def network_and_images(
+    genotype: Genotype, batch: int, size: int | Size, classes: int, device: str, seed: int = 0
+) -> tuple[Network, Tensor]:
+    """What is timed: a network in evaluation mode, and B x 3 x H x W of standard normal noise, on the device."""
     height, width = (size, size) if isinstance(size, int) else size
     network = build(genotype, classes, seed=seed).eval().to(device)
-    images = torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(seed)).to(device)
-    on_cpu = torch.device(device).type == "cpu"
-    synchronize = (lambda: None) if on_cpu else (lambda: torch.accelerator.synchronize(device))
-    with torch_threads(threads), torch.inference_mode():
-        return _time(lambda: network(images), synchronize, seconds)
-
-
-def _time(forward: Callable[[], object], synchronize: Callable[[], None], seconds: float) -> Latency:
-    """Times passes until the median is stable or the time is used up."""
-    for _ in range(WARM_UP_RUNS):
-        forward()
-    times: list[float] = []
-    while len(times) < MIN_RUNS or (sum(times) < seconds and not (len(times) % CHECK_EVERY == 0 and _stable(times))):
-        synchronize()
-        start = time.perf_counter()
-        forward()
-        synchronize()
-        times.append(time.perf_counter() - start)
-    ordered = sorted(times)
-    return Latency(_quantile(ordered, 0.5), _quantile(ordered, 0.9), len(times))
-
-
-def _stable(times: Sequence[float]) -> bool:
-    """Whether the order statistics that enclose the median with 95 % confidence are close to each other."""
-    ordered, n = sorted(times), len(times)
-    reach = 0.98 * math.sqrt(n)  # 1.96 standard deviations of the binomial distribution (n, 1/2)
-    low, high = ordered[max(0, math.floor(n / 2 - reach))], ordered[min(n - 1, math.ceil(n / 2 + reach))]
-    return high - low <= PRECISION * _quantile(ordered, 0.5)
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """Linear between the neighbours."""
-    place = share * (len(ordered) - 1)
-    low = math.floor(place)
-    return ordered[low] + (place - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low])
+    images = torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    return network, images.to(device)
 
 
 @dataclass(frozen=True)
