@@ -36,6 +36,25 @@ class GenotypeError(UninasError):
         return type(self)(self.message, f"{prefix}{joint}{self.path}")
 
 
+class PassError(UninasError):
+    """A rewriting pass that left a graph which does not fit together: a fault of the pass, not of the graph.
+
+    Args:
+        name: of the pass.
+        node: of the compiled graph, at which it shows; None when it is not known.
+        message: what is wrong there.
+    """
+
+    def __init__(self, name: str, node: str | None, message: str) -> None:
+        self.name = name
+        self.node = node
+        self.message = message
+        super().__init__(f"pass {name}{f', node {node}' if node else ''}: {message}")
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.name, self.node, self.message)
+
+
 class SpaceError(UninasError):
     """A search-space file or limit that is not valid or cannot be met."""
 

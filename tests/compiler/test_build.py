@@ -160,6 +160,39 @@ def test_initial_weights():
     assert checked > 20
 
 
+def test_initial_weights_for_training():
+    """As `initialise` says: Xavier where no batch norm takes the scale away, else kaiming by fan out."""
+    net = uninas.build(
+        uninas.blocks.network("coatnet", widths=(32, 64, 64, 96), depths=(1, 1, 1, 1)), 100, init="train"
+    )
+    checked = {"plain": 0, "normed": 0, "linear": 0}
+    for name, module in net.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            weight = module.weight
+            transformer = name.startswith(("stages.2.0.", "stages.3.0.")) and ".graph." in name
+            kind = "linear" if isinstance(module, nn.Linear) else "plain" if transformer else "normed"
+            fan_out = weight.shape[0] * weight[0, 0].numel() // getattr(module, "groups", 1)
+            expected = math.sqrt(2 / (fan_out + (0 if kind == "normed" else weight[0].numel())))
+            assert weight.std().item() == pytest.approx(expected, rel=8 / math.sqrt(weight.numel())), name
+            assert module.bias is None or not module.bias.any()
+            checked[kind] += 1
+        elif isinstance(module, RelativePositionBias):
+            assert module.table.std().item() == pytest.approx(0.02, rel=0.2)
+    assert min(checked.values()) > 0, checked
+
+
+def test_both_schemes_draw_the_same_numbers(genotype):
+    """From the seed alone, each times its own deviation: `search` is what is built unless something else is said."""
+    first = uninas.build(genotype, 5, seed=3, init="train")
+    assert same_weights(first, uninas.build(genotype, 5, seed=3, init="train", passes=()))
+    search = uninas.build(genotype, 5, seed=3)
+    assert same_weights(search, uninas.build(genotype, 5, seed=3, init="search"))
+    assert not same_weights(search, first)
+    for (name, a), b in zip(search.named_parameters(), first.parameters()):
+        if a.dim() > 1 and not name.endswith("table"):
+            torch.testing.assert_close(a / a.std(), b / b.std(), msg=name)
+
+
 def test_no_weights_are_alike():
     net = uninas.build(uninas.blocks.network("resnet", **SMALL), 5)
     drawn = [p.flatten()[:8].tolist() for p in net.parameters() if p.dim() > 1]
@@ -243,6 +276,7 @@ BAD = {
     "features_only": [1, "yes", None],
     "out_indices": [(), (4,), (-1,), (0, 0), (1, 0), (0.0,), ("0",), 3, "03", (True, 2)],
     "passes": [None, 5, ("fuse_attention",), "all"],
+    "init": [None, "", "training", 1],
 }
 
 

@@ -9,11 +9,12 @@ import torch.nn.functional as F
 pytest.importorskip("mmengine")
 
 from mmengine.optim import OptimWrapper
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
 import uninas
-from uninas.engine import registered
+from uninas.engine import protocol, registered
 from uninas.engine.classifier import UniNASClassifier
+from uninas.engine.config import build_config
 from uninas.engine.errors import DataError, EngineError
 from uninas.engine.hooks import seed_everything
 from uninas.engine.images import ImagePreprocessor, RepeatedAugmentation, TimmImages
@@ -38,6 +39,16 @@ def test_logits_are_those_of_build(genotype, batch):
     assert torch.equal(ours(batch["inputs"]), plain(batch["inputs"]))
     names = {name.removeprefix("backbone.") for name in ours.state_dict()}
     assert names == set(plain.state_dict())
+
+
+def test_a_protocol_may_start_from_weights_for_training(genotype, batch):
+    """Those of `build(init="train")`, head included; without a word all start from those that scores are defined on."""
+    for init in ("search", "train"):
+        plan = protocol.load("tiny_digits", {"model": {"init": init}, "data": {"num_classes": 5}, "seed": 1})
+        ours = MODELS.build(build_config(plan, genotype).model).eval()
+        plain = uninas.build(genotype, num_classes=5, seed=1, init=init).eval()
+        assert torch.equal(ours.logits(batch["inputs"]), plain(batch["inputs"]))
+    assert {protocol.load(name).model.init for name in ("imagenet", "tiny_digits", "tiny_fashion")} == {"search"}
 
 
 def test_losses_follow_the_settings(genotype, batch):

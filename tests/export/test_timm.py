@@ -72,6 +72,13 @@ def test_it_is_the_network_that_build_gives(name):
     assert not torch.equal(theirs(image()), ours(image()))
 
 
+def test_initial_weights_for_training():
+    model = create("coatnet", num_classes=7, seed=2, init="train").eval()
+    assert torch.equal(model(image()), uninas.build(GENOTYPES["coatnet"], 7, seed=2, init="train").eval()(image()))
+    model.reset_classifier(5)
+    assert torch.equal(model(image()), uninas.build(GENOTYPES["coatnet"], 5, seed=2, init="train").eval()(image()))
+
+
 @every_genotype
 def test_backward(name):
     model = create(name, num_classes=42).train()

@@ -67,6 +67,18 @@ def test_show_drawing():
     assert code == 0 and re.search(r"│ +conv 3×3 +│", out)
 
 
+def test_show_passes():
+    code, out, _ = run("show", "coatnet", "--passes")
+    counts = dict(re.findall(r"^([A-Z]\d*)  (\w+ \d.*|nothing to rewrite)$", out, re.M))
+    assert code == 0 and "nothing to rewrite" in counts.values()
+    assert any("fuse_attention 1" in text for text in counts.values())
+    code, out, _ = run("show", "coatnet", "--passes", "--json")
+    found = json.loads(out)["rewrites"]
+    assert set(found) == set(counts)
+    for letter, text in counts.items():
+        assert text == (", ".join(f"{k} {v}" for k, v in found[letter].items() if v) or "nothing to rewrite")
+
+
 def test_diff(tmp_path, small):
     code, out, _ = run("diff", "coatnet", "vit", "--out", tmp_path / "vit.svg")
     assert code == 0 and "26.87M -> 26.40M" in out

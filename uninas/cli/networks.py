@@ -50,6 +50,7 @@ def show(
     input_size: InputSize = "224",
     classes: Classes = 1000,
     code: Annotated[bool, typer.Option("--code", help="Print the compiled code of each distinct graph.")] = False,
+    passes: Annotated[bool, typer.Option("--passes", help="Count what compiling rewrites in each sub-block.")] = False,
     drawing: Annotated[bool, typer.Option("--drawing", help="Draw each distinct sub-block in box characters.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,12 +59,13 @@ def show(
     from rich.table import Table
 
     from ..report.drawing.labels import subblock_labels
-    from ..report.text import describe, format_subblock, graph_codes
+    from ..report.text import describe, format_subblock, graph_codes, graph_rewrites
 
     found = read_genotype(genotype)
     rows = describe(found, input_size, classes)
     if as_json:
-        print_json({"key": found.key, "name": found.name, "rows": [row._asdict() for row in rows]})
+        content = {"key": found.key, "name": found.name, "rows": [row._asdict() for row in rows]}
+        print_json({**content, "rewrites": graph_rewrites(found)} if passes else content)
         return
     subs = {tuple(sub.signature): sub for _, sub in found.subblocks}
     for signature, letter in subblock_labels(found).items():
@@ -82,6 +84,10 @@ def show(
 
         for letter, text in draw_lines(found, input_size):
             typer.echo(f"\n{letter}\n{text}")
+    if passes:
+        for letter, counts in graph_rewrites(found).items():
+            made = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+            typer.echo(f"{letter}  {made or 'nothing to rewrite'}")
     if code:
         for title, text in graph_codes(found):
             out.rule(title)

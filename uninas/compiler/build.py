@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from ..errors import GenotypeError
 from ..genotype import Genotype
-from ..genotype.frame import IMAGE_CHANNELS, check_bool, check_whole
-from .init import initialise, without_initialisation
-from .lower import Pass
+from ..genotype.frame import IMAGE_CHANNELS, check_bool, check_choice, check_whole
+from .init import INITS, Init, initialise, without_initialisation
 from .network import Network
-from .passes import PASSES
+from .passes import PASSES, Pass
 
 
 def build(
@@ -23,6 +22,7 @@ def build(
     drop_path_rate: float = 0.0,
     passes: Sequence[Pass] = PASSES,
     in_chans: int = IMAGE_CHANNELS,
+    init: Init = "search",
 ) -> Network:
     """Compiles a genotype.
 
@@ -34,6 +34,8 @@ def build(
         drop_path_rate: stochastic depth at the last block; it rises linearly from 0.
         passes: graph rewrites; `()` gives the plain network, with the same parameters and the same numbers.
         in_chans: channels of the image. (Costs are those of colour images.)
+        init: `search` for weights that scores are defined on, `train` for those that a long training starts from; see
+            `uninas.compiler.init.initialise`.
 
     Returns:
         A module on the CPU in training mode that takes B x in_chans x H x W of any size.
@@ -45,6 +47,7 @@ def build(
         raise GenotypeError(f"wants a Genotype, got {type(genotype).__name__}; Genotype.load reads a file", "genotype")
     check_whole(num_classes, "num_classes", minimum=0)
     check_whole(in_chans, "in_chans")
+    check_choice(init, INITS, "init", optional=False)
     if type(seed) is not int:
         raise GenotypeError(f"wants a whole number, got {seed!r}", "seed")
     check_bool(features_only, "features_only")
@@ -60,7 +63,7 @@ def build(
         raise GenotypeError("needs features_only=True", "out_indices")
     with without_initialisation():
         network = Network(genotype, num_classes, indices, drop_path_rate, passes, in_chans)
-    initialise(network, seed)
+    initialise(network, seed, init)
     return network
 
 

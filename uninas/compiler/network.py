@@ -17,8 +17,10 @@ from torch.utils.checkpoint import checkpoint
 from ..errors import GenotypeError
 from ..genotype import Genotype, Stage, SubBlock
 from ..genotype.frame import IMAGE_CHANNELS, check_whole
+from ..ops.base import undecayed
 from ..ops.layers import Layer, activation_layer, norm_layer, sequential
-from .lower import Pass, lower
+from .lower import lower
+from .passes import Pass
 
 
 class SubBlockModule(nn.Module):
@@ -37,6 +39,8 @@ class SubBlockModule(nn.Module):
         self.shortcut = sequential(shortcut)
         self.prepare = sequential(main)
         self.graph: fx.GraphModule = lower(sub.graph, width, passes)
+        self.rewrites: dict[str, int] = dict(self.graph.meta["rewrites"])
+        """How often each pass rewrote the graph, by its name. (Pickling loses what a graph has in `meta`.)"""
         self.residual = sub.residual
         self.drop_path = _drop_path(drop) if sub.residual else nn.Identity()
         self.activation = activation_layer(sub.activation, width).build() if sub.activation else nn.Identity()
@@ -217,10 +221,19 @@ class Network(nn.Module):
             module.eval()
         return self
 
+    @property
+    def rewrites(self) -> dict[str, int]:
+        """How often each pass rewrote a graph of the network, by the pass's name."""
+        total: dict[str, int] = {}
+        for module in self.modules():
+            for name, count in module.rewrites.items() if isinstance(module, SubBlockModule) else ():
+                total[name] = total.get(name, 0) + count
+        return total
+
     def no_weight_decay(self) -> set[str]:
         """Names of parameters that should not decay: relative position bias tables (and, as everywhere, 1-d tensors,
         which optimisers exclude by shape)."""
-        return {name for name, _ in self.named_parameters() if name.endswith(".table")}
+        return undecayed(self)
 
     def get_layer_depth(self, param_name: str, prefix: str = "") -> tuple[int, int]:
         """(depth, number of depths) of a parameter for layer-wise decay: stem 0, blocks 1.., head last.

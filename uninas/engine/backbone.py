@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..blocks.networks import as_genotype
 from ..compiler import build
+from ..compiler.init import Init
 from ..errors import GenotypeError
 from ..genotype import Genotype
 from .errors import EngineError
@@ -38,6 +39,7 @@ class UniNASBackbone(BaseModule):
         channels_last: keep weights and feature maps as NHWC, on a GPU only.
         compile: compile the network with `torch.compile`; a mapping gives its arguments.
         seed: of the initial weights.
+        init: `search`, or `train` for initial weights as of timm's models; see `uninas.build`.
         init_cfg: `dict(type="Pretrained", checkpoint=..., prefix="backbone.")`. Without `prefix` it is found out;
             `strict=False` loads what fits. Anything that does not load is an error or in the log.
 
@@ -57,6 +59,7 @@ class UniNASBackbone(BaseModule):
         channels_last: bool = False,
         compile: bool | Mapping[str, Any] = False,
         seed: int = 0,
+        init: Init = "search",
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         self.pretrained = dict(init_cfg or {})
@@ -69,6 +72,7 @@ class UniNASBackbone(BaseModule):
                 out_indices=tuple(out_indices),
                 drop_path_rate=drop_path_rate,
                 seed=seed,
+                init=init,
             )
         except GenotypeError as problem:
             raise EngineError(f"UniNASBackbone: {problem}") from None

@@ -44,7 +44,8 @@ class UniNASClassifier(BaseModel):
         genotype = self.backbone.genotype
         if len(self.backbone.stages) != len(genotype.stages):
             raise EngineError(f"out_indices: a classifier needs the last stage, {len(genotype.stages) - 1}")
-        self.head: Any = build(genotype, num_classes, seed=backbone.get("seed", 0)).head
+        initial = {key: backbone[key] for key in ("seed", "init") if key in backbone}
+        self.head: Any = build(genotype, num_classes, **initial).head
         self.mix: Any = None
         if mixup or cutmix:
             self.mix = Mixup(mixup, cutmix, label_smoothing=label_smoothing, num_classes=num_classes)

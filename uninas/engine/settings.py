@@ -65,6 +65,8 @@ class Schedule(Settings):
 
 
 class Model(Settings):
+    init: Literal["search", "train"] = "search"
+    """Initial weights: those that scores are defined on, or those of timm's models; see `uninas.build`."""
     drop_path: Rate = 0.0
     """Stochastic depth of the last block; it rises linearly from 0."""
     checkpointing: bool = False

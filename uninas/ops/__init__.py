@@ -2,7 +2,7 @@
 
 from .activation import GELU, Hardswish, ReLU, ReLU6, Sigmoid, SiLU, Softmax
 from .attention import Mask, Matmul1, Matmul2, RelPosBias
-from .base import REGISTRY, Op, make
+from .base import REGISTRY, Op, make, operation_of
 from .conv import Conv, DepthwiseConv
 from .merge import Add, Chunk, Concat, Multiply, Subtract
 from .norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
@@ -45,4 +45,5 @@ __all__ = [
     "Upsample",
     "Value",
     "make",
+    "operation_of",
 ]

@@ -12,19 +12,32 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class _Elementwise(Op):
-    """An activation that treats every channel alike."""
+class _Activation(Op):
+    """What treats every channel alike."""
 
     role = "activation"
     channelwise = True
     repeatable = False
 
 
+class _Elementwise(_Activation):
+    """What treats every entry alike."""
+
+    elementwise = True
+
+
+class _Gate(_Elementwise):
+    """ReLU and its kin."""
+
+    is_gate = True
+
+
 @dataclass(frozen=True)
-class GELU(_Elementwise):
+class GELU(_Gate):
     """x * Phi(x), the exact form."""
 
     name = "gelu"
+    label = "GELU"
 
     def build(self, inputs: Values) -> nn.Module:
         from torch import nn
@@ -33,10 +46,11 @@ class GELU(_Elementwise):
 
 
 @dataclass(frozen=True)
-class ReLU(_Elementwise):
+class ReLU(_Gate):
     """max(x, 0)."""
 
     name = "relu"
+    label = "ReLU"
     nonnegative = True
 
     def redundant_behind(self, producer: Op) -> bool:
@@ -49,10 +63,11 @@ class ReLU(_Elementwise):
 
 
 @dataclass(frozen=True)
-class ReLU6(_Elementwise):
+class ReLU6(_Gate):
     """min(max(x, 0), 6)."""
 
     name = "relu6"
+    label = "ReLU6"
     nonnegative = True
 
     def build(self, inputs: Values) -> nn.Module:
@@ -62,10 +77,11 @@ class ReLU6(_Elementwise):
 
 
 @dataclass(frozen=True)
-class SiLU(_Elementwise):
+class SiLU(_Gate):
     """x * sigmoid(x)."""
 
     name = "silu"
+    label = "SiLU"
 
     def build(self, inputs: Values) -> nn.Module:
         from torch import nn
@@ -74,7 +90,7 @@ class SiLU(_Elementwise):
 
 
 @dataclass(frozen=True)
-class Hardswish(_Elementwise):
+class Hardswish(_Gate):
     """x * relu6(x + 3) / 6."""
 
     name = "hardswish"
@@ -99,7 +115,7 @@ class Sigmoid(_Elementwise):
 
 
 @dataclass(frozen=True)
-class Softmax(_Elementwise):
+class Softmax(_Activation):
     """Softmax along the last axis: image columns on FULL, keys on PAIR. On POINT it would be the constant 1."""
 
     name = "softmax"

@@ -26,6 +26,7 @@ class Matmul1(Op):
     """Two feature maps -> their affinities on PAIR, one channel a head: x[:, p] . y[:, q] / sqrt(C / heads)."""
 
     name = "matmul1"
+    label = "q·k"
     role = "matmul"
     arity = 2
     heads: int = attribute(1, minimum=1)
@@ -55,6 +56,7 @@ class Matmul2(Op):
     """Affinities (PAIR, one channel a head) and a feature map -> the feature map mixed over positions."""
 
     name = "matmul2"
+    label = "a·v"
     role = "matmul"
     arity = 2
     heads: int = attribute(1, minimum=1)
@@ -86,14 +88,20 @@ class RelPosBias(Op):
     """Adds a learnt bias for each offset; `size` is the side of the square grid whose offsets the table holds."""
 
     name = "rel_pos_bias"
+    label = "rel. position"
     role = "bias"
     repeatable = False
     needs_reference = True
+    undecayed = ("table",)
+    side = "size"
     size: int = attribute(14, minimum=1)
 
     @property
     def grids(self) -> tuple[Grid, ...]:
         return (Grid.PAIR,)
+
+    def addend(self, inputs: Values) -> Value:
+        return inputs[0]
 
     def parameters(self, inputs: Values) -> int:
         return inputs[0].channels * (2 * self.size - 1) ** 2
@@ -119,6 +127,9 @@ class Mask(Op):
     @property
     def grids(self) -> tuple[Grid, ...]:
         return (Grid.FULL, Grid.PAIR) if self.fill == "zero" else (Grid.PAIR,)
+
+    def addend(self, inputs: Values) -> Value | None:
+        return Value(1, Grid.PAIR) if self.fill == "exclude" else None
 
     def build(self, inputs: Values) -> nn.Module:
         from .modules.attention import BandMask

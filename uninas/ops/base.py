@@ -9,8 +9,11 @@
         def macs(self, inputs, size): ...              # multiply-adds of one image
         def build(self, inputs): ...                   # the torch module; imports torch when it is called
 
-Defining the class registers it; nothing else in the package has to change. torch is never imported at the top of a file
-of operations: to count, check, edit and draw networks nothing is built. What torch has no module for is in `modules/`.
+What else an operation is - a norm, a gate, elementwise - it says by attributes of its class: passes, proxies and moves
+ask for those. Defining the class registers it; nothing else in the package has to change.
+
+torch is never imported at the top of a file of operations: to count, check, edit and draw networks nothing is built.
+What torch has no module for is in `modules/`.
 """
 
 from __future__ import annotations
@@ -58,12 +61,24 @@ class Op:
     """Whether the module takes the block's input as a last argument, to learn the actual H x W."""
     channelwise: ClassVar[bool] = False
     """Whether the module is the same function of every channel, so that parallel copies are one call."""
+    elementwise: ClassVar[bool] = False
+    """Whether the module is one function of every entry, so that it may run before entries are repeated."""
+    is_gate: ClassVar[bool] = False
+    """Whether it lets positive entries through and holds negative ones back, as ReLU and its smooth kin do."""
+    broadcasts: ClassVar[bool] = False
+    """Whether the module takes B x C x 1 x 1 for any input but the first, as if it were repeated everywhere."""
+    undecayed: ClassVar[tuple[str, ...]] = ()
+    """Parameters of the module that weight decay should leave alone, beside those with one dimension."""
     role: ClassVar[Role | None] = None
     """What kind of operation it is, for whoever edits or reads graphs; None for those that only move data around."""
     repeatable: ClassVar[bool] = True
     """Whether a second one right behind the first adds something: a convolution does, an activation does not."""
     nonnegative: ClassVar[bool] = False
     """Whether no output is ever below 0."""
+    side: ClassVar[str | None] = None
+    """The attribute that is the side of the grid that it is made for: where it stands in a network decides."""
+    label: ClassVar[str] = ""
+    """What drawings write, where the field has an abbreviation; otherwise its name."""
     rearranges: ClassVar[bool] = False
     """Whether every output entry is an input entry: what adds nothing to the input adds nothing to the output."""
 
@@ -71,6 +86,9 @@ class Op:
         super().__init_subclass__()
         if cls.name in REGISTRY:
             raise TypeError(f"operation name {cls.name!r} is taken by {REGISTRY[cls.name].__qualname__}")
+        for attribute_name in cls.__annotations__:
+            if hasattr(Op, attribute_name):
+                raise TypeError(f"{cls.__qualname__}: {attribute_name!r} is what every operation says of itself")
         if cls.name:
             REGISTRY[cls.name] = cls
 
@@ -96,6 +114,12 @@ class Op:
     def redundant_behind(self, producer: Op) -> bool:
         """Whether it adds nothing right behind `producer`: it gives back what it takes, or one of the two would do."""
         return not self.repeatable and self.name == producer.name
+
+    def addend(self, inputs: Values) -> Value | None:
+        """The value of what it adds, where it adds to its input something that the input does not change: called with
+        None in its place, the module returns that alone. Channels are those of the input, or 1 for all alike. None for
+        an operation that does anything else."""
+        return None
 
     def infer(self, inputs: Values) -> Values:
         """Output values for `inputs`, one for each output port.
@@ -130,6 +154,12 @@ class Op:
         """A module that maps tensors of shape B x channels x grid, one for each input, to the output(s)."""
         raise TypeError(f"{type(self).__name__} does not define build")
 
+    def module(self, inputs: Values) -> nn.Module:
+        """What `build` gives, which knows what it stands for: `operation_of` finds this operation again."""
+        module = self.build(inputs)
+        module.operation = self  # type: ignore[assignment]
+        return module
+
     def batched(self) -> nn.Module | None:
         """For operations with parameters: a module J with J(concat(x_1 .. x_n), m_1, ..., m_n) = concat(m_1(x_1), ...)
         for modules m_i that this operation built, or None when parallel copies cannot be batched."""
@@ -146,6 +176,18 @@ class Op:
 
     def __str__(self) -> str:
         return self._text
+
+
+def operation_of(module: nn.Module) -> Op | None:
+    """The operation whose module it is; None for layers of other networks, and for parts of an operation."""
+    found = module.__dict__.get("operation")
+    return found if isinstance(found, Op) else None
+
+
+def undecayed(net: nn.Module) -> set[str]:
+    """Names of the parameters of `net` that its operations want weight decay to leave alone."""
+    found = ((name, operation_of(module)) for name, module in net.named_modules())
+    return {f"{name}.{own}".removeprefix(".") for name, op in found if op is not None for own in op.undecayed}
 
 
 def _checked(op: str, spec: Any, value: Any) -> Any:

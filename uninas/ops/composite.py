@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .attention import RelPosBias
 from .base import make
-from .value import Size
+from .value import Grid, Size, Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +33,7 @@ class SqueezeExciteLayer:
     def build(self) -> nn.Module:
         from .modules.composite import SqueezeExcite
 
-        return SqueezeExcite(self.channels, self.hidden, lambda: make(self.activation).build(()))
+        return SqueezeExcite(self.channels, self.hidden, lambda: make(self.activation).module(()))
 
 
 @dataclass(frozen=True)
@@ -59,4 +60,5 @@ class AttentionLayer:
     def build(self) -> nn.Module:
         from .modules.composite import Attention
 
-        return Attention(self.in_channels, self.out_channels, self.heads, self.size)
+        bias = RelPosBias(self.size).module((Value(self.heads, Grid.PAIR),))
+        return Attention(self.in_channels, self.out_channels, self.heads, bias)  # type: ignore[arg-type]

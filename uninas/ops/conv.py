@@ -67,6 +67,7 @@ class DepthwiseConv(Op):
     """Depthwise convolution: every channel has a kernel of its own."""
 
     name = "dwconv"
+    label = "dw"
     role = "conv"
     kernel: int = attribute(3, choices=(3, 5, 7))
     bias: bool = attribute(False)

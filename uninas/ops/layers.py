@@ -11,14 +11,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import GenotypeError
-from .base import Op, make
+from .base import REGISTRY, Op, make
 from .value import Size, Value
 
 if TYPE_CHECKING:
     from torch import nn
 
-NORMS = {"batch": "batch_norm", "layer": "layer_norm", "group": "group_norm", "rms": "rms_norm"}
-ACTIVATIONS = ("gelu", "relu", "silu", "hardswish", "relu6")
+NORMS = {name.removesuffix("_norm"): name for name, op in REGISTRY.items() if op.role == "norm"}
+"""Norms of frames, by the name that frames call them."""
+ACTIVATIONS = tuple(name for name, op in REGISTRY.items() if op.is_gate)
+"""Activations of frames."""
 
 
 class Layer(Protocol):
@@ -127,7 +129,7 @@ class OpLayer:
         return self.op.macs((Value(self.channels),), size)
 
     def build(self) -> nn.Module:
-        return self.op.build((Value(self.channels),))
+        return self.op.module((Value(self.channels),))
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class LinearLayer:
 
 @lru_cache(maxsize=1024)  # costs ask for the same few thousands of times
 def norm_layer(name: str, channels: int) -> OpLayer:
-    """The norm that frames call `batch`, `layer`, `group` or `rms`."""
+    """A norm of NORMS."""
     return OpLayer(make(NORMS[name]), channels)
 
 

@@ -72,7 +72,9 @@ class Add(Op):
     """The sum of two or more equal values; their order does not matter."""
 
     name = "add"
+    label = "+"
     role = "merge"
+    broadcasts = True
     arity = None
 
     @property
@@ -93,7 +95,9 @@ class Subtract(Op):
     """a - b, of equal values."""
 
     name = "subtract"
+    label = "−"
     role = "merge"
+    broadcasts = True
     arity = 2
 
     def shape(self, inputs: Values) -> Values:
@@ -110,7 +114,9 @@ class Multiply(Op):
     """gate=sigmoid: a * sigmoid(b), ordered, as in the paper. gate=none: the plain product, order does not matter."""
 
     name = "multiply"
+    label = "×"
     role = "merge"
+    broadcasts = True
     arity = None
     gate: str = attribute("sigmoid", choices=("sigmoid", "none"))
 

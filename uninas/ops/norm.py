@@ -28,6 +28,7 @@ class BatchNorm(_Norm):
     """Batch normalisation. Not on POINT: a batch of one image would leave a single value to take statistics of."""
 
     name = "batch_norm"
+    label = "BN"
 
     @property
     def grids(self) -> tuple[Grid, ...]:
@@ -60,6 +61,7 @@ class LayerNorm(_ChannelNorm):
     """Layer normalisation over channels, eps 1e-6."""
 
     name = "layer_norm"
+    label = "LN"
 
     def parameters(self, inputs: Values) -> int:
         return 2 * inputs[0].channels
@@ -75,6 +77,7 @@ class RMSNorm(_ChannelNorm):
     """Root-mean-square normalisation over channels, eps 1e-6, no shift."""
 
     name = "rms_norm"
+    label = "RMS norm"
 
     def parameters(self, inputs: Values) -> int:
         return inputs[0].channels
@@ -90,6 +93,7 @@ class GroupNorm(_ChannelNorm):
     """Group normalisation over channels and positions."""
 
     name = "group_norm"
+    label = "GN"
     groups: int = attribute(8, minimum=1)
 
     def shape(self, inputs: Values) -> Values:

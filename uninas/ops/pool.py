@@ -55,6 +55,7 @@ class GlobalAvgPool(Op):
     """FULL -> POINT: the average over all positions."""
 
     name = "global_avg_pool"
+    label = "global avg"
     role = "pool"
     channelwise = True
 

@@ -1,4 +1,8 @@
-"""Gates: the activations of a network that let positive inputs through and hold negative ones back."""
+"""Gates: the activations of a network that let positive inputs through and hold negative ones back.
+
+In a network of ours the operations that say so (`Op.is_gate`). In any network, functions that are known to: activations
+need not be modules.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from uninas.ops import operation_of
 from uninas.proxies.failures import ProxyFailure, logits_of
 
 GATES: frozenset[Callable] = frozenset(
@@ -22,27 +27,35 @@ GATES: frozenset[Callable] = frozenset(
 
 
 class _Watch(TorchFunctionMode):
-    """Shows the input of every call of a gate to `before`, and its output to `after`.
-
-    Functions are watched and not modules, so that activations without a module count too.
-    """
+    """Shows the input of every call of a gate to `before`, and its output to `after`."""
 
     def __init__(self, batch: int, before: Callable[[Tensor], None], after: Callable[[Tensor], None] | None) -> None:
         super().__init__()
         self.batch, self.before, self.after, self.calls = batch, before, after, 0
+        self._entered: list[bool] = []
+        """Of the modules that run: whether the output is to be shown. What is called inside of them is part of them."""
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        if func not in GATES and not _is_relu6(func, args, kwargs or {}):
-            return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if self._entered or (func not in GATES and not _is_relu6(func, args, kwargs)):
+            return func(*args, **kwargs)
+        self.enter(None, args)
+        return self.leave(None, args, func(*args, **kwargs))  # may be in place
+
+    def enter(self, module: nn.Module | None, args: tuple) -> None:
+        """Shows an input, unless there are no images in it."""
         x = args[0].detach()
-        if all(side % self.batch for side in x.shape):  # no images are in there: a table of biases, as in MaxViT
-            return func(*args, **(kwargs or {}))
-        if len(x) % self.batch:
+        holds_images = any(side % self.batch == 0 for side in x.shape)  # else a table of biases, as in MaxViT
+        if holds_images and len(x) % self.batch:
             raise ProxyFailure("samples mixed", f"an activation of shape {tuple(x.shape)} has no batch dimension first")
-        self.calls += 1
-        self.before(x)
-        out = func(*args, **(kwargs or {}))  # may be in place
-        if self.after is not None:
+        self._entered.append(holds_images)
+        if holds_images:
+            self.calls += 1
+            self.before(x)
+
+    def leave(self, module: nn.Module | None, args: tuple, out: Tensor) -> Tensor:
+        """Shows the output that belongs to the last input."""
+        if self._entered.pop() and self.after is not None:
             self.after(out.detach())
         return out
 
@@ -67,7 +80,15 @@ def watch_gates(
     Raises:
         ProxyFailure: the network calls no gate, or one whose input does not hold the batch in front.
     """
-    with torch.no_grad(), _Watch(len(x), before, after) as watch:
-        logits_of(net, x)
+    watch = _Watch(len(x), before, after)
+    gates = [m for m in net.modules() if (op := operation_of(m)) is not None and op.is_gate]
+    handles = [gate.register_forward_pre_hook(watch.enter) for gate in gates]
+    handles += [gate.register_forward_hook(watch.leave) for gate in gates]
+    try:
+        with torch.no_grad(), watch:
+            logits_of(net, x)
+    finally:
+        for handle in handles:
+            handle.remove()
     if not watch.calls:
         raise ProxyFailure("no gates", "the network calls no ReLU, GELU, SiLU, Hardswish or the like")

@@ -62,6 +62,19 @@ def _name(graph: BlockGraph, node: str) -> str:
     return words
 
 
+def graph_rewrites(genotype: Genotype) -> dict[str, dict[str, int]]:
+    """How often each pass of the compiler rewrites the graph of each distinct sub-block, by its letter."""
+    from ..compiler import lower
+
+    labels = subblock_labels(genotype)
+    found: dict[str, dict[str, int]] = {}
+    for (i, _, _), sub in genotype.subblocks:
+        letter = labels[tuple(sub.signature)]
+        if letter not in found:
+            found[letter] = lower(sub.graph, genotype.stages[i].width).meta["rewrites"]
+    return found
+
+
 def graph_codes(genotype: Genotype) -> list[tuple[str, str]]:
     """(where, compiled code) of each distinct graph and width."""
     from ..compiler import lower

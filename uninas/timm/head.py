@@ -6,7 +6,7 @@ from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..compiler.init import initialise, without_initialisation
+from ..compiler.init import Init, initialise, without_initialisation
 from ..errors import GenotypeError, nearest
 from ..genotype import Head
 from ..ops.layers import sequential
@@ -28,14 +28,21 @@ class TimmHead(nn.Sequential):
         num_classes: 0 gives pooled features, B x C.
         global_pool: one of POOLS.
         drop_rate: of the dropout before the classifier, in the place of the genotype's.
-        seed: of the classifier's weights.
+        seed, init: of the classifier's weights.
 
     Raises:
         GenotypeError: there is no such pool, or it leaves a map for the classifier.
     """
 
     def __init__(
-        self, head: Head, features: int, num_classes: int, global_pool: str, drop_rate: float, seed: int
+        self,
+        head: Head,
+        features: int,
+        num_classes: int,
+        global_pool: str,
+        drop_rate: float,
+        seed: int,
+        init: Init = "search",
     ) -> None:
         if global_pool not in POOLS:
             raise GenotypeError(f"there is no {global_pool!r}; {nearest(str(global_pool), POOLS)}", "global_pool")
@@ -44,7 +51,7 @@ class TimmHead(nn.Sequential):
         whole = nn.Module()
         with without_initialisation():
             whole.head = sequential(head.layers(features, num_classes))
-        initialise(whole, seed)  # under the name by which the weights are drawn
+        initialise(whole, seed, init)  # under the name by which the weights are drawn
         super().__init__(*whole.head)
         self.body = len(head.layers(features, 0))
         self.pooled = bool(global_pool)

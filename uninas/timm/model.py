@@ -11,9 +11,11 @@ from timm.models._features_fx import register_notrace_module
 from torch import Tensor, nn
 
 from ..compiler import build
+from ..compiler.init import Init
 from ..compiler.network import checkpointed
 from ..errors import GenotypeError
 from ..genotype import Genotype, Head
+from ..ops.base import undecayed
 from ..ops.modules.attention import BandMask, FusedAttention, RelativePositionBias
 from .head import TimmHead
 
@@ -34,6 +36,7 @@ class TimmNetwork(nn.Module):
         drop_rate: of the dropout before the classifier; None is the genotype's.
         drop_path_rate: stochastic depth, rising linearly to this rate at the last block.
         seed: of the initial weights. Global random state is neither read nor written.
+        init: `search`, or `train` for initial weights as of timm's own models; see `uninas.build`.
 
     Raises:
         GenotypeError: an argument is out of range.
@@ -48,17 +51,19 @@ class TimmNetwork(nn.Module):
         drop_rate: float | None = None,
         drop_path_rate: float = 0.0,
         seed: int = 0,
+        init: Init = "search",
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        built = build(genotype, num_classes, seed=seed, drop_path_rate=drop_path_rate, in_chans=in_chans)
+        built = build(genotype, num_classes, seed=seed, drop_path_rate=drop_path_rate, in_chans=in_chans, init=init)
         self.genotype = genotype
         self.num_classes = num_classes
         self.in_chans = in_chans
         self.global_pool = global_pool
         self.drop_rate = genotype.head.dropout if drop_rate is None else drop_rate
         self.seed = seed
+        self.init: Init = init
         self.grad_checkpointing = False
         head = genotype.head
         self._normed = head.norm is not None and not head.pool_first and not head.width
@@ -75,7 +80,7 @@ class TimmNetwork(nn.Module):
 
     def _head(self) -> TimmHead:
         head, width = self.genotype.head, self.num_features
-        return TimmHead(head, width, self.num_classes, self.global_pool, self.drop_rate, self.seed)
+        return TimmHead(head, width, self.num_classes, self.global_pool, self.drop_rate, self.seed, self.init)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_head(self.forward_features(x))
@@ -177,4 +182,4 @@ class TimmNetwork(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters that should not decay: relative position bias tables."""
-        return {name for name, _ in self.named_parameters() if name.endswith(".table")}
+        return undecayed(self)

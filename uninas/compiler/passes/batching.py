@@ -18,13 +18,18 @@ from ...ops import Chunk, Concat, Conv
 from ...ops.modules.attention import FusedAttention
 from ...ops.modules.conv import SharedInputConv
 from ...ops.modules.merge import ChunkChannels, ConcatChannels
-from .edit import as_argument, called_module, insert_call, op_of, used_once
+from .edit import as_argument, insert_again, insert_call, insert_port, op_of, used_once
+from .rules import Attention, OfOneInput, SideBySide
+from .values import value_of
 
 
-def batch_branches(graph: fx.Graph) -> None:
+def batch_branches(graph: fx.Graph) -> int:
     """Applies the rules until nothing changes."""
+    count = 0
     while _join_one(graph) or _share_one(graph):
         graph.eliminate_dead_code()
+        count += 1
+    return count
 
 
 def _join_one(graph: fx.Graph) -> bool:
@@ -38,19 +43,14 @@ def _join_one(graph: fx.Graph) -> bool:
 
 
 def _concat(before: fx.Node, parts: list[Any]) -> fx.Node:
-    node = insert_call(before, "join", ConcatChannels(), parts)
-    node.meta["op"] = Concat()
-    return node
+    return insert_call(before, "join", ConcatChannels(), parts, Concat())
 
 
 def _are_copies(branches: tuple[Any, ...]) -> bool:
     """Whether the nodes are distinct, see inputs of equal shape, and feed nobody else."""
-    shapes = branches[0].meta.get("inputs")
-    return (
-        shapes is not None
-        and len(set(branches)) == len(branches)
-        and all(used_once(node) and node.meta.get("inputs") == shapes for node in branches)
-    )
+    shapes = branches[0].meta["inputs"]
+    alone = len(set(branches)) == len(branches) and all(map(used_once, branches))
+    return alone and all(node.meta["inputs"] == shapes for node in branches)
 
 
 def _join_equal(concat: fx.Node) -> fx.Node | None:
@@ -63,12 +63,12 @@ def _join_equal(concat: fx.Node) -> fx.Node | None:
     helper = op.batched()
     if op.channelwise:
         joined = _concat(concat, [node.args[0] for node in branches])
-        with concat.graph.inserting_before(concat):
-            result = concat.graph.call_module(branches[0].target, (joined, *branches[0].args[1:]))
+        result = insert_again(concat, branches[0].target, (joined, *branches[0].args[1:]), op)
     elif helper is not None:
         members = [as_argument(node) for node in branches]
         joined = _concat(concat, [node.args[0] for node in branches])
-        result = insert_call(concat, f"batched_{op.name}", helper, (joined, *members))
+        rule = SideBySide(op, len(branches))
+        result = insert_call(concat, f"batched_{op.name}", helper, (joined, *members), rule)
     else:
         return None
     return result
@@ -76,19 +76,17 @@ def _join_equal(concat: fx.Node) -> fx.Node | None:
 
 def _join_attention(concat: fx.Node) -> fx.Node | None:
     branches: Any = concat.args
-    heads = []
-    for node in branches:
-        attention = called_module(node)
-        if not isinstance(attention, FusedAttention):
-            return None
-        if len(node.args) > 3 and node.meta.get("bias_heads") != attention.heads:  # one mask for all heads
-            return None
-        heads.append((attention.heads, len(node.args)))
-    if len(set(heads)) > 1 or not _are_copies(branches):
+    rule = branches[0].meta.get("op")
+    if not isinstance(rule, Attention) or any(node.meta.get("op") != rule for node in branches):
+        return None
+    if not _are_copies(branches):
+        return None
+    if len(branches[0].args) > 3 and value_of(branches[0].args[3]).channels != rule.heads:  # one mask for all heads
         return None
     # Queries, keys, values and biases: channels are heads in order, so side by side is what more heads look like.
     args = [_concat(concat, list(parts)) for parts in zip(*(node.args for node in branches))]
-    return insert_call(concat, "attention", FusedAttention(heads[0][0] * len(branches)), args)
+    heads = rule.heads * len(branches)
+    return insert_call(concat, "attention", FusedAttention(heads), args, Attention(heads))
 
 
 def _join_chunk(concat: fx.Node) -> fx.Node | None:
@@ -121,16 +119,11 @@ def _share(producer: fx.Node, convs: list[fx.Node]) -> None:
     convs = sorted(convs, key=position.__getitem__)
     # The batched call stands where the first convolution stood, so the other members' modules are referred to up there.
     first = convs[0]
-    members = []
-    for conv in convs:
-        with first.graph.inserting_before(first):
-            members.append(first.graph.get_attr(str(conv.target)))
-    one = insert_call(first, "shared_conv", SharedInputConv(), (producer, *members))
-    chunk = insert_call(first, "split", ChunkChannels(len(convs)), (one,))
-    chunk.meta["op"] = Chunk(parts=len(convs))
+    members = [as_argument(conv, first) for conv in convs]
+    rule = OfOneInput(op_of(first), len(convs))  # type: ignore[arg-type]
+    one = insert_call(first, "shared_conv", SharedInputConv(), (producer, *members), rule)
+    chunk = insert_call(first, "split", ChunkChannels(len(convs)), (one,), Chunk(parts=len(convs)))
     for port, conv in enumerate(convs):
-        with first.graph.inserting_before(first):
-            part = first.graph.call_function(operator.getitem, (chunk, port))
-        conv.replace_all_uses_with(part)
+        conv.replace_all_uses_with(insert_port(first, chunk, port))
     for conv in convs:
         conv.graph.erase_node(conv)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 from torch import fx, nn
 
 from ...ops import Op
+from .rules import Rule
+from .values import infer_node
 
 
 def op_of(node: Any) -> Op | None:
-    """The operation that an fx node stands for, if it stands for one."""
-    return node.meta.get("op") if isinstance(node, fx.Node) else None
+    """The operation of the alphabet that an fx node stands for, if it stands for one."""
+    found = node.meta.get("op") if isinstance(node, fx.Node) else None
+    return found if isinstance(found, Op) else None
 
 
 def called_module(node: fx.Node) -> nn.Module | None:
@@ -26,8 +30,15 @@ def used_once(node: fx.Node) -> bool:
     return len(node.users) == 1
 
 
-def insert_call(before: fx.Node, name: str, child: nn.Module, args: Sequence[Any]) -> fx.Node:
-    """Calls a new parameterless helper, registered under a free name that starts with `name`, just before a node."""
+def insert_call(before: fx.Node, name: str, child: nn.Module, args: Sequence[Any], rule: Rule) -> fx.Node:
+    """Calls a new parameterless helper, registered under a free name that starts with `name`, just before a node.
+
+    Args:
+        rule: what the values of the call follow from: the operation that it stands for, or a rule of `rules`.
+
+    Raises:
+        GenotypeError: the arguments do not fit the rule.
+    """
     graph = before.graph
     module: Any = graph.owning_module
     number, target = 1, name
@@ -35,11 +46,30 @@ def insert_call(before: fx.Node, name: str, child: nn.Module, args: Sequence[Any
         number += 1
         target = f"{name}_{number}"
     module.add_module(target, child)
-    with graph.inserting_before(before):
-        return graph.call_module(target, tuple(args))
+    return insert_again(before, target, args, rule)
 
 
-def as_argument(call: fx.Node) -> fx.Node:
-    """The module that `call` calls, as a value in the graph, in the call's place: parameters keep order and names."""
-    with call.graph.inserting_before(call):
-        return call.graph.get_attr(str(call.target))
+def insert_again(before: fx.Node, target: str, args: Sequence[Any], rule: Rule) -> fx.Node:
+    """Calls a module that is there, just before a node; raises as `insert_call` does."""
+    with before.graph.inserting_before(before):
+        node = before.graph.call_module(target, tuple(args))
+    node.meta["op"] = rule
+    infer_node(node)
+    return node
+
+
+def insert_port(before: fx.Node, source: fx.Node, port: int) -> fx.Node:
+    """Reads one of several outputs of `source`, just before a node."""
+    with before.graph.inserting_before(before):
+        node = before.graph.call_function(operator.getitem, (source, port))
+    infer_node(node)
+    return node
+
+
+def as_argument(call: fx.Node, before: fx.Node | None = None) -> fx.Node:
+    """The module that `call` calls, as a value in the graph, before a node or else in the call's place: parameters keep
+    order and names."""
+    with call.graph.inserting_before(before or call):
+        node = call.graph.get_attr(str(call.target))
+    infer_node(node)
+    return node

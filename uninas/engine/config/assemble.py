@@ -46,6 +46,7 @@ def build_config(
         "compile": settings.compile,
         "norm_eval": protocol.norm == "eval",
         "seed": protocol.seed,
+        "init": settings.init,
         "init_cfg": {"type": "Pretrained", "checkpoint": str(pretrained)} if pretrained else None,
     }
     part: Any = classification if isinstance(protocol, Classification) else dense

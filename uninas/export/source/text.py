@@ -266,7 +266,7 @@ def _layer(layer: Any, file: _File, classes: str) -> Expression:
         return call("nn.MaxPool2d", "3", stride="2", padding="1")
     if isinstance(layer, SqueezeExciteLayer):
         file.helpers.add("SqueezeExcite")
-        return call("SqueezeExcite", str(layer.channels), str(layer.hidden), ACTIVATION_MODULES[layer.activation])
+        return call("SqueezeExcite", str(layer.channels), str(layer.hidden), _activation(layer.activation))
     if isinstance(layer, AttentionLayer):
         file.helpers |= {"SelfAttention", "RelativePositionBias", "attention", "split_heads", "join_heads"}
         channels = str(layer.in_channels), str(layer.out_channels)
@@ -275,13 +275,23 @@ def _layer(layer: Any, file: _File, classes: str) -> Expression:
         file.helpers.add("Classifier")
         return call("Classifier", str(layer.in_features), classes)
     if isinstance(layer, OpLayer):
-        if layer.op.name in ACTIVATION_MODULES:
-            return ACTIVATION_MODULES[layer.op.name]
+        if layer.op.role == "activation":
+            return _activation(layer.op.name)
         what = written(layer.op, Where((Value(layer.channels),), layer.channels, absolute=True))
         file.helpers.update(what.helpers)
         if what.module is not None:
             return what.module
     raise FormatError(f"--to source has no words for the layer {layer}: use --to torch-export")
+
+
+def _activation(name: str) -> Expression:
+    """An activation of the frame, as a module."""
+    if name not in ACTIVATION_MODULES:
+        raise FormatError(
+            f"--to source has no module for the activation {name}: add it to "
+            "uninas.export.source.operations.ACTIVATION_MODULES, or use --to torch-export"
+        )
+    return ACTIVATION_MODULES[name]
 
 
 __all__ = ["FRAMEWORKS", "class_name", "source_text"]

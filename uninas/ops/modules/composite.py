@@ -28,10 +28,10 @@ class SqueezeExcite(nn.Module):
 class Attention(nn.Module):
     """Multi-head self-attention with relative position bias: B x C x H x W -> B x K x H x W."""
 
-    def __init__(self, in_channels: int, out_channels: int, heads: int, size: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, heads: int, bias: RelativePositionBias) -> None:
         super().__init__()
         self.qkv = nn.Conv2d(in_channels, 3 * in_channels, 1)
-        self.bias = RelativePositionBias(heads, size)
+        self.bias = bias
         self.bias.defers = True  # nobody but the attention sees it
         self.attend = FusedAttention(heads)
         self.project = nn.Conv2d(in_channels, out_channels, 1)

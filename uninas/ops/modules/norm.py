@@ -21,9 +21,6 @@ class LayerNorm2d(nn.LayerNorm):
 class RMSNorm2d(nn.Module):
     """Root-mean-square normalisation over the channels of B x C x H x W, at every position."""
 
-    is_norm = True
-    """What proxies look for, which cannot tell from the class."""
-
     def __init__(self, channels: int, eps: float = 1e-6) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from uninas.ops import operation_of
 from uninas.proxies.base import Cost, gradients_of, loss_of, proxy, weights_of
 from uninas.proxies.failures import logits_of
 from uninas.proxies.state import copied, replaced_forwards
@@ -68,5 +69,6 @@ def synflow(net: nn.Module, x: Tensor, generator: torch.Generator) -> float:
 
 
 def _is_norm(module: nn.Module) -> bool:
-    """Whether it is a norm of torch's, or says so as our operations' modules do."""
-    return isinstance(module, NORMS) or getattr(module, "is_norm", False) is True
+    """Whether it is a norm of torch's, or of an operation that says so."""
+    op = operation_of(module)
+    return isinstance(module, NORMS) or (op is not None and op.role == "norm")

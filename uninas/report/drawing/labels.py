@@ -10,26 +10,6 @@ from ...ops.composite import AttentionLayer, SqueezeExciteLayer
 from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer, StridedMaxPool
 from ...ops.pool import GlobalAvgPool
 
-ABBREVIATIONS = {
-    "batch_norm": "BN",
-    "layer_norm": "LN",
-    "group_norm": "GN",
-    "rms_norm": "RMS norm",
-    "gelu": "GELU",
-    "relu": "ReLU",
-    "relu6": "ReLU6",
-    "silu": "SiLU",
-    "dwconv": "dw",
-    "global_avg_pool": "global avg",
-    "rel_pos_bias": "rel. position",
-    "matmul1": "q·k",
-    "matmul2": "a·v",
-    "multiply": "×",
-    "add": "+",
-    "subtract": "−",
-}
-"""The field's abbreviations; any other operation is called what files call it."""
-
 KINDS = {
     "conv": "convolution",
     "norm": "norm",
@@ -51,7 +31,7 @@ def op_kind(op: Op) -> str:
 def op_label(op: Op) -> str:
     """`conv 3×3 ×4`, `q·k 12 heads`, `BN`: with the attributes that decide what flows on."""
     attributes = op.attributes()
-    words = [ABBREVIATIONS.get(op.name, op.name.replace("_", " "))]
+    words = [op.label or op.name.replace("_", " ")]
     if "kernel" in attributes:
         words.append(f"{op.attributes()['kernel']}×{attributes['kernel']}")
     if attributes.get("groups", 1) > 1:

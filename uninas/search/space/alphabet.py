@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from ...errors import GenotypeError
-from ...ops import Op, Value, make
+from ...ops import REGISTRY, Op, Value, make
 
 Choices = dict[str, dict[str, list[Any]]]
 """Operation -> attribute -> values, as written in a space file; attributes that are not named keep their default."""
@@ -45,11 +45,10 @@ class Alphabet:
             GenotypeError: an attribute does not exist or has no such value.
         """
         attributes = {key: rng.choice(values) for key, values in self.choices[name].items() if key not in fixed}
-        if name == "conv" and "ratio" not in fixed:
-            fixed["ratio"] = 1
-            attributes.pop("ratio", None)
-        if name == "rel_pos_bias":
-            fixed.setdefault("size", self.side)
+        attributes.pop("ratio", None)  # widths change where a move says so
+        side = REGISTRY[name].side
+        if side is not None:
+            fixed.setdefault(side, self.side)
         return make(name, {**attributes, **fixed})
 
     def ratios(self) -> list[Any]:

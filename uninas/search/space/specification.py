@@ -123,12 +123,12 @@ class GraphSpecification(BaseModel):
 def _check_op(name: str, attributes: dict[str, list[Any]]) -> None:
     """Raises ValueError with the path in the file unless every attribute value is valid."""
     path = f"alphabet.{name}"
-    if name == "rel_pos_bias" and "size" in attributes:
-        raise ValueError(f"{path}.size: follows from design_size and the stage; leave it out")
     try:
-        make(name)
+        side = make(name).side
     except GenotypeError as error:
         raise ValueError(f"{path}: {error.message}") from None
+    if side is not None and side in attributes:
+        raise ValueError(f"{path}.{side}: follows from design_size and the stage; leave it out")
     for attribute, values in attributes.items():
         if not values:
             raise ValueError(f"{path}.{attribute}: expected at least one value")
