@@ -64,6 +64,8 @@ class Op:
     """Whether a second one right behind the first adds something: a convolution does, an activation does not."""
     nonnegative: ClassVar[bool] = False
     """Whether no output is ever below 0."""
+    constant: ClassVar[bool] = False
+    """Whether the output is the same whatever the input is."""
     rearranges: ClassVar[bool] = False
     """Whether every output entry is an input entry: what adds nothing to the input adds nothing to the output."""
 

@@ -94,6 +94,27 @@ class HalvingPool(_Halving):
 
 
 @dataclass(frozen=True)
+class FloorHalvingPool:
+    """Average over 2 x 2 with stride 2; of an odd side the last row or column is left out."""
+
+    def out_size(self, size: Size) -> Size:
+        if min(size) < 2:
+            raise GenotypeError(f"an input of {size[0]} x {size[1]} is smaller than a 2 x 2 window")
+        return size[0] // 2, size[1] // 2
+
+    def parameters(self) -> int:
+        return 0
+
+    def macs(self, size: Size) -> int:
+        return 0
+
+    def build(self) -> nn.Module:
+        from torch import nn
+
+        return nn.AvgPool2d(2)
+
+
+@dataclass(frozen=True)
 class StridedMaxPool(_Halving):
     """Maximum over 3 x 3 with stride 2; an odd side rounds up."""
 

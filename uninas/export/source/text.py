@@ -10,7 +10,16 @@ from ... import __version__
 from ...genotype import BlockGraph, Genotype, Stage, SubBlock, cost
 from ...ops import Size, Value
 from ...ops.composite import AttentionLayer, SqueezeExciteLayer
-from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer, StridedMaxPool
+from ...ops.layers import (
+    ConvLayer,
+    FloorHalvingPool,
+    GlobalPoolLayer,
+    HalvingPool,
+    Layer,
+    LinearLayer,
+    OpLayer,
+    StridedMaxPool,
+)
 from ..errors import FormatError
 from .graphs import GraphClass, write_graph
 from .helpers import BLOCK, HELPERS, PLAIN_SUBBLOCK, SUBBLOCK
@@ -167,7 +176,7 @@ def _blocks(stage: Stage, index: int, before: int, file: _File) -> list[Expressi
     found: list[Expression] = []
     for j, block in enumerate(stage.blocks):
         down = beside = behind = None
-        inside = j == 0 and stage.downsample.kind == "pool"
+        inside = j == 0 and stage.downsample.inside
         if j == 0 and not inside:
             main = stage.downsample.main(before, stage.width)
             shortcut = stage.downsample.shortcut(before, stage.width)
@@ -259,6 +268,8 @@ def _layer(layer: Any, file: _File, classes: str) -> Expression:
     if isinstance(layer, HalvingPool):
         file.helpers.add("halving_average")
         return "halving_average()"
+    if isinstance(layer, FloorHalvingPool):
+        return "nn.AvgPool2d(2)"
     if isinstance(layer, GlobalPoolLayer):
         file.helpers.add("GlobalAverage")
         return "GlobalAverage()"
