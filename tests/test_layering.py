@@ -24,7 +24,7 @@ LAYERS = (
     {"blocks", "compiler"},
     {"proxies"},
     {"search"},
-    {"engine", "mm_compat", "toydata", "export", "report", "ranking", "timm"},
+    {"engine", "mm_compat", "toydata", "export", "report", "ranking", "timm", "convert"},
     {"cli"},
     {"__main__"},
 )
