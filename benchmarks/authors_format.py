@@ -39,7 +39,8 @@ STARTS = {
     "T": {"embed_dim": [96, 96, 96, 192], "depths": [1, 1, 1, 1], "blocks": "TTTT"},
     "CoAtNet": {"embed_dim": [32, 64, 96, 192], "depths": [2, 3, 5, 2], "blocks": "EETT"},
 }
-SIZES = (64, 96, 128, 64)
+SIZES = (64, 64, 96, 128)
+"""Of images, in turn: each start has one."""
 CHANGES = (1, 2, 4, 8, 16, 32)
 
 # Speaks JSON lines: {"do": "mutate" | "build", ...} -> facts, with tensors in files.
@@ -154,8 +155,7 @@ def examine(theirs: Theirs, folder: Path, name: str, index: int) -> dict[str, An
     from uninas.convert.run import convert
     from uninas.errors import UninasError
 
-    lap = index // len(STARTS)
-    size, changes = SIZES[lap % len(SIZES)], CHANGES[lap % len(CHANGES)]
+    size, changes = SIZES[index % len(SIZES)], CHANGES[index % len(CHANGES)]
     found: dict[str, Any] = {"start": name, "index": index, "size": size, "changes": changes}
     images = folder / "images.pth"
     torch.save(torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(index)), images)

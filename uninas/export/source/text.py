@@ -10,16 +10,7 @@ from ... import __version__
 from ...genotype import BlockGraph, Genotype, Stage, SubBlock, cost
 from ...ops import Size, Value
 from ...ops.composite import AttentionLayer, SqueezeExciteLayer
-from ...ops.layers import (
-    ConvLayer,
-    FloorHalvingPool,
-    GlobalPoolLayer,
-    HalvingPool,
-    Layer,
-    LinearLayer,
-    OpLayer,
-    StridedMaxPool,
-)
+from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer, StridedMaxPool
 from ..errors import FormatError
 from .graphs import GraphClass, write_graph
 from .helpers import BLOCK, HELPERS, PLAIN_SUBBLOCK, SUBBLOCK
@@ -173,6 +164,9 @@ def _places(uses: list[str]) -> str:
 
 def _blocks(stage: Stage, index: int, before: int, file: _File) -> list[Expression]:
     """The blocks of a stage."""
+    if stage.downsample.kind == "plain_pool":
+        message = f"stages[{index}].downsample.kind: --to source has no words for plain_pool; use --to torch-export"
+        raise FormatError(message)
     found: list[Expression] = []
     for j, block in enumerate(stage.blocks):
         down = beside = behind = None
@@ -268,8 +262,6 @@ def _layer(layer: Any, file: _File, classes: str) -> Expression:
     if isinstance(layer, HalvingPool):
         file.helpers.add("halving_average")
         return "halving_average()"
-    if isinstance(layer, FloorHalvingPool):
-        return "nn.AvgPool2d(2)"
     if isinstance(layer, GlobalPoolLayer):
         file.helpers.add("GlobalAverage")
         return "GlobalAverage()"
