@@ -24,7 +24,7 @@ LAYERS = (
     {"blocks", "compiler"},
     {"proxies"},
     {"search"},
-    {"engine", "mm_compat", "toydata", "export", "report", "ranking", "timm", "profiling"},
+    {"engine", "mm_compat", "toydata", "export", "report", "ranking", "timm", "profiling", "convert"},
     {"cli"},
     {"__main__"},
 )

@@ -51,6 +51,7 @@ def test_logits_and_pooled_features(genotype):
 NETWORKS = {
     **{name: uninas.blocks.network(name, **SMALL) for name in uninas.blocks.NETWORKS},
     "every layer": kinds(2, "project", "conv", "none", "patch", "basic", "pool"),
+    "plain pools": kinds(2, "conv", "plain_pool", "pool"),
     "every unit": kinds(1, "plain_conv", "bottleneck", "inverted", "mbconv", "attention"),
 }
 

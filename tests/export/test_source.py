@@ -325,6 +325,12 @@ def test_every_operation_has_words():
     assert not missing, f"uninas/export/source/operations.py has no words for {missing}"
 
 
+def test_a_frame_without_words(tmp_path):
+    genotype = Genotype.load(ROOT / "tests" / "genotype" / "assets" / "v1_authors.yaml")
+    with pytest.raises(FormatError, match=r"stages\[0\].downsample.kind: --to source has no words for plain_pool"):
+        export_network(genotype, "source", tmp_path / "n.py", input_size=(32, 32), num_classes=3)
+
+
 def test_frames_of_every_kind(tmp_path):
     """Downsampling of each kind, norms and activations around sub-blocks, and a head that pools first."""
     from uninas.genotype import Downsample, Head, Stem, StemConv

@@ -11,6 +11,7 @@ from .. import __version__
 from . import data, openmmlab, protocols, training
 from .application import Application
 from .common import err, fail, out, print_json, read_genotype, run, usage
+from .convert import convert
 from .demo import demo
 from .draw import diff, draw
 from .export import export
@@ -44,6 +45,7 @@ app.command()(validate)
 app.command()(draw)
 app.command()(diff)
 app.command()(export)
+app.command()(convert)
 app.command()(rank)
 app.command()(training.train)
 app.command()(training.test)

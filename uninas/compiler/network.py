@@ -32,7 +32,7 @@ class SubBlockModule(nn.Module):
     def __init__(self, sub: SubBlock, before: int, stage: Stage, first: bool, drop: float, passes: Sequence[Pass]):
         super().__init__()
         width = stage.width
-        pool = first and stage.downsample.kind == "pool"
+        pool = first and stage.downsample.inside
         shortcut = stage.downsample.shortcut(before, width) if pool and sub.residual else []
         main: list[Layer] = [norm_layer(sub.norm, before if pool else width)] if sub.norm else []
         main += stage.downsample.main(before, width) if pool else []
@@ -95,7 +95,7 @@ class BlockModule(nn.Module):
     def __init__(self, stage: Stage, index: int, before: int, drop: float, passes: Sequence[Pass]) -> None:
         super().__init__()
         first = index == 0
-        outside = first and stage.downsample.kind != "pool"
+        outside = first and not stage.downsample.inside
         self.down = sequential(stage.downsample.main(before, stage.width) if outside else [])
         beside = stage.downsample.shortcut(before, stage.width) if outside else []
         self.down_shortcut = sequential(beside) if beside else None

@@ -72,7 +72,7 @@ def _block(block: Block, downsample: Downsample | None, before: int, width: int,
 
     for k, sub in enumerate(block.subblocks):
         down = downsample if k == 0 else None
-        inside = down is not None and down.kind == "pool"  # downsampling behind the norm
+        inside = down is not None and down.inside  # downsampling behind the norm
         count(sub.frame(before if inside else width, width), size)
         if down is not None:
             if not inside or sub.residual:

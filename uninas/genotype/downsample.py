@@ -7,11 +7,20 @@ from typing import Any
 
 from ..errors import GenotypeError
 from ..ops.composite import AttentionLayer, SqueezeExciteLayer
-from ..ops.layers import ACTIVATIONS, ConvLayer, HalvingPool, Layer, activation_layer, norm_layer
+from ..ops.layers import (
+    ACTIVATIONS,
+    ConvLayer,
+    FloorHalvingPool,
+    HalvingPool,
+    Layer,
+    activation_layer,
+    norm_layer,
+)
 from .frame import check_choice, check_whole
 
 DOWNSAMPLING = {
     "pool": "shortcut and main path of the first sub-block each average 2 x 2 and convolve 1 x 1 (the paper's)",
+    "plain_pool": "as pool, with no convolution where the width stays; an odd side loses its last row (timm's)",
     "patch": "layer norm and a 2 x 2 convolution with stride 2 before the first block (ConvNeXt's)",
     "basic": "a residual pair of 3 x 3 convolutions, the first with stride 2 (NAS-Bench-201's)",
     "conv": "a 3 x 3 convolution with stride 2 and batch norm before the first block",
@@ -87,10 +96,15 @@ class Downsample:
         data = self.to_dict()
         return self.kind if len(data) == 1 else data
 
+    @property
+    def inside(self) -> bool:
+        """Whether it is part of the stage's first sub-block, behind its norm, and not before the block."""
+        return self.kind in ("pool", "plain_pool")
+
     def shortcut(self, before: int, after: int) -> list[Layer]:
-        """Layers on the shortcut of the first sub-block (`pool`), or beside `main`, if any."""
-        if self.kind == "pool":
-            return [HalvingPool(), ConvLayer(before, after)]
+        """Layers on the shortcut of the first sub-block (where `inside`), or beside `main`, if any."""
+        if self.inside:
+            return self.main(before, after)
         if self.kind in ("basic", "mbconv", "attention"):
             return [HalvingPool(), ConvLayer(before, after, bias=False)]
         if self.kind == "bottleneck":
@@ -102,7 +116,7 @@ class Downsample:
         return [activation_layer("relu", after)] if self.kind == "bottleneck" else []
 
     def main(self, before: int, after: int) -> list[Layer]:
-        """Layers on the main path: inside the first sub-block behind its norm (`pool`), else before the block.
+        """Layers on the main path: inside the first sub-block behind its norm (where `inside`), else before the block.
 
         Raises:
             GenotypeError: the widths do not fit.
@@ -112,6 +126,9 @@ class Downsample:
 
     def _pool(self, before: int, after: int) -> list[Layer]:
         return [HalvingPool(), ConvLayer(before, after)]
+
+    def _plain_pool(self, before: int, after: int) -> list[Layer]:
+        return [FloorHalvingPool(), *([ConvLayer(before, after)] if before != after else [])]
 
     def _patch(self, before: int, after: int) -> list[Layer]:
         return [norm_layer("layer", before), ConvLayer(before, after, 2, 2)]

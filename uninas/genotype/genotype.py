@@ -119,7 +119,7 @@ class Genotype:
                 stage.downsample.shortcut(before, stage.width)
             for j, k, subblock in stage.subblocks:
                 path = f"stages[{i}].blocks[{j}].subblocks[{k}]"
-                inside = stage.downsample.kind == "pool" and j == k == 0  # downsampling behind the norm
+                inside = stage.downsample.inside and j == k == 0  # downsampling behind the norm
                 with placed(f"{path}.norm"):
                     subblock.frame(before if inside else stage.width, stage.width)
                 try:

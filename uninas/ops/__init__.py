@@ -8,12 +8,31 @@ from .merge import Add, Chunk, Concat, Multiply, Subtract
 from .norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from .pool import AvgPool, GlobalAvgPool, MaxPool, Upsample
 from .regularize import Dropout, LayerScale
+from .unrestricted import (
+    AnyBatchNorm,
+    AnyConv,
+    AnyDepthwiseConv,
+    AnyLayerNorm,
+    AnyMaxPool,
+    PairAvgPool,
+    PairUpsample,
+    PointMatmul1,
+    PointMatmul2,
+    PointSoftmax,
+    SharedPosBias,
+    Zero,
+)
 from .value import Grid, Size, Value
 
 __all__ = [
     "GELU",
     "REGISTRY",
     "Add",
+    "AnyBatchNorm",
+    "AnyConv",
+    "AnyDepthwiseConv",
+    "AnyLayerNorm",
+    "AnyMaxPool",
     "AvgPool",
     "BatchNorm",
     "Chunk",
@@ -33,10 +52,16 @@ __all__ = [
     "MaxPool",
     "Multiply",
     "Op",
+    "PairAvgPool",
+    "PairUpsample",
+    "PointMatmul1",
+    "PointMatmul2",
+    "PointSoftmax",
     "RMSNorm",
     "ReLU",
     "ReLU6",
     "RelPosBias",
+    "SharedPosBias",
     "SiLU",
     "Sigmoid",
     "Size",
@@ -44,6 +69,7 @@ __all__ = [
     "Subtract",
     "Upsample",
     "Value",
+    "Zero",
     "make",
     "operation_of",
 ]

@@ -38,7 +38,7 @@ class Matmul1(Op):
     def shape(self, inputs: Values) -> Values:
         x, y = inputs
         if x != y:
-            raise GenotypeError(f"matmul1 wants equal inputs, got {x} and {y}", "inputs[1]")
+            raise GenotypeError(f"{self.name} wants equal inputs, got {x} and {y}", "inputs[1]")
         _heads_fit(self.name, x.channels, self.heads)
         return (Value(self.heads, Grid.PAIR),)
 
@@ -67,12 +67,16 @@ class Matmul2(Op):
 
     def shape(self, inputs: Values) -> Values:
         a, y = inputs
-        if a.channels != self.heads:
-            raise GenotypeError(f"matmul2 has heads={self.heads} but its first input has {a.channels}", "heads")
-        if y.grid is not Grid.FULL:
-            raise GenotypeError(f"matmul2 mixes a feature map on the full grid, got {y}", "inputs[1]")
-        _heads_fit(self.name, y.channels, self.heads)
+        self.check(a, y, Grid.FULL)
         return (y,)
+
+    def check(self, a: Value, y: Value, grid: Grid) -> None:
+        """Raises GenotypeError unless the affinities fit the heads, and the mixed values the heads and the grid."""
+        if a.channels != self.heads:
+            raise GenotypeError(f"{self.name} has heads={self.heads} but its first input has {a.channels}", "heads")
+        if y.grid is not grid:
+            raise GenotypeError(f"{self.name} mixes a feature map on the {grid.value} grid, got {y}", "inputs[1]")
+        _heads_fit(self.name, y.channels, self.heads)
 
     def macs(self, inputs: Values, size: Size) -> int:
         return inputs[1].channels * inputs[1].positions(size) ** 2

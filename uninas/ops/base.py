@@ -79,6 +79,8 @@ class Op:
     """The attribute that is the side of the grid that it is made for: where it stands in a network decides."""
     label: ClassVar[str] = ""
     """What drawings write, where the field has an abbreviation; otherwise its name."""
+    constant: ClassVar[bool] = False
+    """Whether the output is the same whatever the input is."""
     rearranges: ClassVar[bool] = False
     """Whether every output entry is an input entry: what adds nothing to the input adds nothing to the output."""
 

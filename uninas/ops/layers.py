@@ -73,7 +73,7 @@ class ConvLayer:
 
 
 class _Halving:
-    """A pool with stride 2; an odd side rounds up."""
+    """A pool with stride 2; an odd side rounds up, unless it says otherwise."""
 
     def out_size(self, size: Size) -> Size:
         return -(-size[0] // 2), -(-size[1] // 2)
@@ -93,6 +93,21 @@ class HalvingPool(_Halving):
         from .modules.layers import HalvingAverage
 
         return HalvingAverage()
+
+
+@dataclass(frozen=True)
+class FloorHalvingPool(_Halving):
+    """Average over 2 x 2 with stride 2; an odd side rounds down, its last row or column is left out."""
+
+    def out_size(self, size: Size) -> Size:
+        if min(size) < 2:
+            raise GenotypeError(f"an input of {size[0]} x {size[1]} is smaller than a 2 x 2 window")
+        return size[0] // 2, size[1] // 2
+
+    def build(self) -> nn.Module:
+        from torch import nn
+
+        return nn.AvgPool2d(2)
 
 
 @dataclass(frozen=True)

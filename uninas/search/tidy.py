@@ -226,7 +226,7 @@ class _Work:
             before = last_op(state[previous], stage.width)
         else:
             before = make("batch_norm") if stage.downsample.kind in ("conv", "project") else None
-        downsamples = stage.downsample.kind == "pool" and j == k == 0
+        downsamples = stage.downsample.inside and j == k == 0
         return Context(stage.width, downsamples, before, self.extents[i], optional=len(here) > 1 and not downsamples)
 
 

@@ -221,3 +221,22 @@ def _mask(op: Op, where: Where) -> Written:
     if a["fill"] == "zero":
         return Written(f"keep_band({{0}}, {a['band']})", helpers=("outside_band", "keep_band"))
     return Written(f"{{0}} + band_bias({{0}}, {a['band']})", helpers=("outside_band", "band_bias"))
+
+
+for _name in ("conv", "dwconv", "batch_norm", "layer_norm", "max_pool"):
+    WRITERS[f"any_{_name}"] = WRITERS[_name]
+WRITERS["point_softmax"] = WRITERS["softmax"]
+WRITERS["point_matmul1"], WRITERS["point_matmul2"] = WRITERS["matmul1"], WRITERS["matmul2"]
+WRITERS["pair_avg_pool"] = WRITERS["global_avg_pool"]
+WRITERS["pair_upsample"] = lambda op, where: Written("{0}.expand(-1, -1, *[{size}[0] * {size}[1]] * 2)")
+WRITERS["zero"] = lambda op, where: Written("torch.zeros_like({0})")
+
+
+@writes("shared_pos_bias")
+def _shared_pos_bias(op: Op, where: Where) -> Written:
+    grid = where.inputs[0].grid
+    if grid is Grid.FULL:
+        raise FormatError("--to source has no words for shared_pos_bias on a feature map; use --to torch-export")
+    module = call("RelativePositionBias", "1", str(op.attributes()["size"]))
+    size = "*{size}" if grid is Grid.PAIR else "1, 1"
+    return Written(f"{{0}} + {{self}}({size})", module, ("RelativePositionBias",))

@@ -164,10 +164,13 @@ def _places(uses: list[str]) -> str:
 
 def _blocks(stage: Stage, index: int, before: int, file: _File) -> list[Expression]:
     """The blocks of a stage."""
+    if stage.downsample.kind == "plain_pool":
+        message = f"stages[{index}].downsample.kind: --to source has no words for plain_pool; use --to torch-export"
+        raise FormatError(message)
     found: list[Expression] = []
     for j, block in enumerate(stage.blocks):
         down = beside = behind = None
-        inside = j == 0 and stage.downsample.kind == "pool"
+        inside = j == 0 and stage.downsample.inside
         if j == 0 and not inside:
             main = stage.downsample.main(before, stage.width)
             shortcut = stage.downsample.shortcut(before, stage.width)

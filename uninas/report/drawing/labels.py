@@ -7,7 +7,16 @@ from fractions import Fraction
 from ...genotype import Genotype
 from ...ops import Op
 from ...ops.composite import AttentionLayer, SqueezeExciteLayer
-from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer, StridedMaxPool
+from ...ops.layers import (
+    ConvLayer,
+    FloorHalvingPool,
+    GlobalPoolLayer,
+    HalvingPool,
+    Layer,
+    LinearLayer,
+    OpLayer,
+    StridedMaxPool,
+)
 from ...ops.pool import GlobalAvgPool
 
 KINDS = {
@@ -65,7 +74,7 @@ def layer_label(layer: Layer) -> tuple[str, str]:
     if isinstance(layer, ConvLayer):
         stride = f" stride {layer.stride}" if layer.stride > 1 else ""
         return f"{'dw' if layer.groups > 1 else 'conv'} {layer.kernel}×{layer.kernel}{stride}", "conv"
-    if isinstance(layer, HalvingPool):
+    if isinstance(layer, (HalvingPool, FloorHalvingPool)):
         return "avg pool 2×2", "pool"
     if isinstance(layer, StridedMaxPool):
         return "max pool 3×3 stride 2", "pool"

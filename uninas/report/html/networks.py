@@ -95,7 +95,7 @@ class Networks:
         main, around = down.main(before, width), down.shortcut(before, width)
         after = total(main, size)[2]
         first, *others = block.subblocks
-        if down.kind == "pool":
+        if down.inside:
             panels = [self._subblock(first, width, size, before, down)]
         else:
             words = f"downsampling: {down.kind}"

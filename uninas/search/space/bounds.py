@@ -109,7 +109,7 @@ def measure_stage(stage: Stage, attention: bool) -> Measures:
     found["max_width"], found["min_width"] = stage.width, -stage.width
     found["unsafe"] = sum(m.unsafe for m in measures)
     found["redundant"] = sum(
-        len(subblock_redundancies(sub, downsampled=j == k == 0 and stage.downsample.kind == "pool"))
+        len(subblock_redundancies(sub, downsampled=j == k == 0 and stage.downsample.inside))
         for j, k, sub in stage.subblocks
     )
     residual = [sub.residual for _, _, sub in stage.subblocks]
