@@ -134,7 +134,7 @@ AGGREGATES: dict[str, LogRank] = {
     for aggregate in (
         LogRank("vkdnw_agg", ("vkdnw_single", "jacov", "expressivity", "trainability", "macs")),
         LogRank("az_nas", ("expressivity", "progressivity", "trainability", "complexity")),
-        LogRank("forward_agg", ("near_mean", "expressivity_mean", "swap", "progressivity")),
+        LogRank("forward_agg", ("near_mean", "expressivity_mean", "residual(near)")),
         LogRank("uninas_agg", ("params", "macs", "expressivity", "progressivity", "trainability", "jacov", "naswot")),
     )
 }
