@@ -24,7 +24,7 @@ OLD_FILES = {
     "v1_everything.yaml": "cd16ea53d6c5f0df8a3147e1a155930801732604f21ad7914c9deba314c46437",
     "v1_coatnet.yaml": "d0750e8f05071d2bdcb31bb30f7c1e35f04aa62614ac96f22c9ec8e3a790793f",
     "v1_mobile.json": "3d8960e9b5a82c840cdf53dd95bc57f5cc1676bf1f98516a4ff89d2abb364e97",
-    "v1_authors.yaml": "890514e5c1dcaae00af97a605e1870c060c24f574256149bf9ed205668a2b337",
+    "v1_authors.yaml": "32cc4c8fe6deabf33eee1ddb10a014fad065d2aa770118b16a7112cbcccd0877",
     "v1_units.yaml": "ac316c9f31bafac556e1d566512f17bb3bd5987d0322019fa9977708d089f465",
 }
 """Files of released versions, with the key they had then."""

@@ -72,7 +72,7 @@ CASES: dict[str, tuple[Any, str, str]] = {
     "name": (_set(["name"], ["a"]), "name", "wants text, got ['a']"),
     "graphs": (_set(["graphs"], []), "graphs", "mapping from names to graphs, got list"),
     "graph's name": (_set(["graphs"], {1: {"nodes": []}}), "graphs.1", "name of a graph is text, got 1"),
-    "no graphs": (_set(["graphs"], None), "graphs", "NoneType"),
+    "no graphs": (_set(["graphs"], None), "graphs", "mapping from names to graphs, got nothing"),
     # frames
     "stem": (_set(["stem"], []), "stem", "wants a mapping with convs; got list"),
     "stem without convs": (_set(["stem"], {"convs": []}), "stem.convs", "at least one convolution"),

@@ -98,16 +98,17 @@ def test_what_is_said_anyway_makes_no_difference():
     assert Downsample("pool").to_dict() == {"kind": "pool"} and Downsample("pool").signature == "pool"
 
 
-@pytest.mark.parametrize("kind", sorted(set(DOWNSAMPLING) - {"patch"}))
-def test_a_single_pixel_is_enough_except_for_patches(kind):
+@pytest.mark.parametrize("kind", sorted(set(DOWNSAMPLING) - {"patch", "plain_pool"}))
+def test_a_single_pixel_is_enough_except_for_patches_and_windows(kind):
     genotype = Genotype((stage(8, kind),), Stem((StemConv(8, 3, 1),)))
     check_cost(genotype, [(1, 1), (1, 3), (2, 1)])
 
 
-def test_too_small_for_a_patch():
-    genotype = Genotype((stage(8, "patch"),), Stem((StemConv(8, 3, 2),)))
+@pytest.mark.parametrize(("kind", "what"), [("patch", "patch"), ("plain_pool", "window")])
+def test_too_small_for_a_patch_or_a_window(kind, what):
+    genotype = Genotype((stage(8, kind),), Stem((StemConv(8, 3, 2),)))
     assert uninas.cost(genotype, (3, 4)).macs > 0
-    with pytest.raises(GenotypeError, match="an input of 1 x 4 is smaller than a 2 x 2 patch"):
+    with pytest.raises(GenotypeError, match=f"an input of 1 x 4 is smaller than a 2 x 2 {what}"):
         uninas.cost(genotype, (2, 8))
 
 

@@ -18,7 +18,7 @@ from . import completion
 
 NAMES = {"num_classes": "classes", "strategy_settings": "set"}
 """Settings that are called otherwise on the command line."""
-METAVARS = {"input_size": "SIZE", "proxy_size": "SIZE"}
+METAVARS = {"input_size": "SIZE", "proxy_size": "SIZE", "num_classes": "N"}
 COMPLETIONS = {
     "protocol": completion.protocols,
     "proxy": completion.proxies,

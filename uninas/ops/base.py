@@ -79,6 +79,8 @@ class Op:
     """The attribute that is the side of the grid that it is made for: where it stands in a network decides."""
     label: ClassVar[str] = ""
     """What drawings write, where the field has an abbreviation; otherwise its name."""
+    converted: ClassVar[bool] = False
+    """Whether only networks that were converted have it: frames do not offer it."""
     constant: ClassVar[bool] = False
     """Whether the output is the same whatever the input is."""
     rearranges: ClassVar[bool] = False

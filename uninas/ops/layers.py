@@ -17,7 +17,7 @@ from .value import Size, Value
 if TYPE_CHECKING:
     from torch import nn
 
-NORMS = {name.removesuffix("_norm"): name for name, op in REGISTRY.items() if op.role == "norm"}
+NORMS = {name.removesuffix("_norm"): name for name, op in REGISTRY.items() if op.role == "norm" and not op.converted}
 """Norms of frames, by the name that frames call them."""
 ACTIVATIONS = tuple(name for name, op in REGISTRY.items() if op.is_gate)
 """Activations of frames."""

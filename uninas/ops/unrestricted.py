@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 class _Anywhere(Op):
     """On every grid."""
 
+    converted = True
+
     @property
     def grids(self) -> tuple[Grid, ...]:
         return ALL_GRIDS
@@ -32,6 +34,8 @@ class _Anywhere(Op):
 
 class _OnPoint(Op):
     """On POINT alone."""
+
+    converted = True
 
     @property
     def grids(self) -> tuple[Grid, ...]:

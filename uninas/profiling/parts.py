@@ -14,7 +14,16 @@ from ..genotype import Block, Downsample, Genotype, SubBlock
 from ..genotype.graph import Ref
 from ..ops import DepthwiseConv, Grid, Op, Size, Value
 from ..ops.composite import AttentionLayer, SqueezeExciteLayer
-from ..ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer, StridedMaxPool
+from ..ops.layers import (
+    ConvLayer,
+    FloorHalvingPool,
+    GlobalPoolLayer,
+    HalvingPool,
+    Layer,
+    LinearLayer,
+    OpLayer,
+    StridedMaxPool,
+)
 
 KINDS = {
     "conv": "convolution",
@@ -86,7 +95,7 @@ class _Walk(NamedTuple):
         main = downsample.main(self.before, self.width)
         shortcut = downsample.shortcut(self.before, self.width)
         after = _behind(main, size)
-        inside = downsample.kind == "pool"  # in the first sub-block, behind its norm
+        inside = downsample.inside
         if not inside:
             yield from _sequence(self.stage, f"{self.path}.down", main, size)
             yield from _sequence(self.stage, f"{self.path}.down_shortcut", shortcut, size)
@@ -139,7 +148,7 @@ def layer_kind(layer: Layer) -> str:
         return op_kind(layer.op, ())
     if isinstance(layer, ConvLayer):
         return "dwconv" if layer.groups > 1 and layer.groups == layer.in_channels else "conv"
-    if isinstance(layer, (HalvingPool, StridedMaxPool, GlobalPoolLayer)):
+    if isinstance(layer, (HalvingPool, FloorHalvingPool, StridedMaxPool, GlobalPoolLayer)):
         return "pool"
     named = {LinearLayer: "linear", AttentionLayer: "attention", SqueezeExciteLayer: "squeeze-excite"}
     return named.get(type(layer), "other")

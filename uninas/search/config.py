@@ -94,10 +94,9 @@ class SearchConfig(BaseModel):
     min_latency: Latency | None = None
     """Shortest median forward pass."""
     input_size: InputSize | None = None
-    """Image side, or HEIGHTxWIDTH, in pixels, for which multiply-adds are counted. Without, what the space names, which
-    for most is 224."""
+    """Image side, or HEIGHTxWIDTH, in pixels. Multiply-adds are counted for it. Default: the space's, 224 in most."""
     num_classes: Annotated[int, Field(ge=1)] | None = None
-    """Classes of the head that is counted with the network. Without, what the space names, which for most is 1000."""
+    """Classes of the head. It is counted with the network. Default: the space's, 1000 in most."""
 
     proxy_size: InputSize = 48
     """Side of the noise images of a score, in pixels."""
