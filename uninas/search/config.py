@@ -98,7 +98,7 @@ class SearchConfig(BaseModel):
     num_classes: Annotated[int, Field(ge=1)] | None = None
     """Classes of the head. It is counted with the network. Default: the space's, 1000 in most."""
 
-    proxy_size: InputSize = 48
+    proxy_size: InputSize = 32
     """Side of the noise images of a score, in pixels."""
     proxy_batch: int = Field(16, ge=1)
     """Noise images of a score. With the classes it bounds the rank of VKDNW's Fisher matrix: batch x (classes - 1)."""

@@ -62,7 +62,7 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _space(data: Any) -> Space:
-    if isinstance(data, Mapping) and "stages" in data:
+    if isinstance(data, Mapping) and "schema_version" in data and "stages" in data:
         raise SpaceError("holds a network, not a space of networks; a search begins at it with --start")
     kind = data.get("kind", "graphs") if isinstance(data, Mapping) else "graphs"
     if not isinstance(kind, str) or kind not in KINDS:
