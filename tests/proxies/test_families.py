@@ -27,12 +27,12 @@ REASONS = {
     # Its classifier starts at zero: the logits ignore the image and all weights before.
     **dict.fromkeys([("mixer", name) for name in ("vkdnw", "vkdnw_single", "vkdnw_sampled")], "zero fisher"),
     ("mixer", "jacov"): "not finite",
-    # Its activations grow to 1e8 and single precision no longer agrees with itself; in double it has values.
-    **dict.fromkeys([("inception", name) for name in ("vkdnw", "vkdnw_single", "vkdnw_sampled")], "samples mixed"),
     # Torch has no second derivative of hardsigmoid.
     ("ghostnet", "grasp"): "not differentiable",
 }
 """What has no value, and why; everything else has one."""
+# Its activations grow to 1e8, where single precision agrees with itself on some processors only; in double it has values.
+MAYBE = dict.fromkeys([("inception", name) for name in ("vkdnw", "vkdnw_single", "vkdnw_sampled")], "samples mixed")
 BATCH = 40
 
 
@@ -48,7 +48,9 @@ def check(name: str) -> None:
     assert torch.equal(rng, torch.get_rng_state())
     failures = {proxy: score.failure for proxy, score in found.items() if score.failure}
     expected = {proxy: reason for (of, proxy), reason in REASONS.items() if of == name}
-    assert {proxy: text.partition(":")[0] for proxy, text in failures.items()} == expected, failures
+    reasons = {proxy: text.partition(":")[0] for proxy, text in failures.items()}
+    known = {proxy: reason for proxy, reason in reasons.items() if MAYBE.get((name, proxy)) != reason}
+    assert known == expected, failures
     for proxy, score in found.items():
         assert proxy in failures or (score.value is not None and math.isfinite(score.value))
     with torch.no_grad():
