@@ -31,7 +31,7 @@ REASONS = {
     ("ghostnet", "grasp"): "not differentiable",
 }
 """What has no value, and why; everything else has one."""
-# Its activations grow to 1e8, where single precision agrees with itself on some processors only; in double it has values.
+# Its activations grow to 1e8: single precision agrees with itself on some processors only; in double it has values.
 MAYBE = dict.fromkeys([("inception", name) for name in ("vkdnw", "vkdnw_single", "vkdnw_sampled")], "samples mixed")
 BATCH = 40
 
