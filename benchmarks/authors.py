@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 NETWORKS = ("resnet", "efficientnet", "vit", "coatnet")
 
@@ -54,10 +55,10 @@ for line in sys.stdin:
 class Theirs:
     """The authors' package in a process of its own."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, folder: Path, threads: int, program: str = THEIRS) -> None:
         environment = {**os.environ, "PYTHONPATH": str(folder)}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", THEIRS, str(threads)],
+            [sys.executable, "-c", program, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -66,11 +67,15 @@ class Theirs:
             cwd=folder,
         )
 
-    def time(self, do: str, network: str) -> float:
+    def ask(self, **order: Any) -> Any:
+        """What the program answers to an order."""
         assert self.process.stdin and self.process.stdout  # noqa: S101  (given as pipes above)
-        self.process.stdin.write(json.dumps({"do": do, "network": network}) + "\n")
+        self.process.stdin.write(json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in order.items()}) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
+
+    def time(self, do: str, network: str) -> float:
+        return self.ask(do=do, network=network)
 
 
 def install(folder: Path) -> None:

@@ -23,15 +23,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from authors import install
+from authors import Theirs, install
 
 STARTS = {
     "R": {"embed_dim": [16, 16, 32, 48], "depths": [1, 2, 2, 1], "blocks": "RRRR"},
@@ -112,28 +110,6 @@ for line in sys.stdin:
 """
 
 
-class Theirs:
-    """The authors' package in a process of its own."""
-
-    def __init__(self, folder: Path, threads: int) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(folder)}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", THEIRS, str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-            cwd=folder,
-        )
-
-    def ask(self, **order: Any) -> dict[str, Any]:
-        assert self.process.stdin and self.process.stdout  # noqa: S101  (given as pipes above)
-        self.process.stdin.write(json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in order.items()}) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-
 def start_of(name: str, size: int) -> str:
     """The text of a start's file."""
     start = STARTS[name]
@@ -212,7 +188,7 @@ def main() -> None:
         folder = options.theirs or Path(scratch) / "theirs"
         if not options.theirs:
             install(folder)
-        theirs = Theirs(folder.resolve(), options.threads)
+        theirs = Theirs(folder.resolve(), options.threads, THEIRS)
         for index in range(options.first, options.first + options.count):
             place = Path(scratch) / str(index)
             if options.keep:

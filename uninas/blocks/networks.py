@@ -71,6 +71,17 @@ def named_or_file(text: str) -> Genotype:
     return network(text) if text in KNOWN and not Path(text).exists() else Genotype.load(text)
 
 
+def read_genotype(text: str) -> Genotype:
+    """A known network by name, or a genotype from a file; of what is neither it says so.
+
+    Raises:
+        GenotypeError: there is no such file or network, or the file is not valid.
+    """
+    if text not in KNOWN and not Path(text).exists():
+        raise GenotypeError(f"there is no such file, and no network of that name; {nearest(text, KNOWN)}", text)
+    return named_or_file(text)
+
+
 def as_genotype(genotype: Genotype | Mapping[str, Any] | str | Path) -> Genotype:
     """A genotype: as it is, as plain data, as JSON text, the path of its file, or the name of a known network.
 

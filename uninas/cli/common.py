@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from ..errors import GenotypeError, UninasError, nearest
+from ..errors import UninasError
 from ..units import parse_size
 from . import completion
 from .application import print_json
@@ -89,11 +89,9 @@ Force = Annotated[bool, typer.Option("--force", help=meaning("force"))]
 
 def read_genotype(text: str) -> Genotype:
     """A genotype from a file, or a known network by name."""
-    from ..blocks.networks import KNOWN, named_or_file
+    from ..blocks import networks  # here, so that `--help` does without
 
-    if text not in KNOWN and not Path(text).exists():
-        raise GenotypeError(f"there is no such file, and no network of that name; {nearest(text, KNOWN)}", text)
-    return named_or_file(text)
+    return networks.read_genotype(text)
 
 
 def fail(error: Exception | str, code: int) -> int:

@@ -31,6 +31,8 @@ from .progress import ProgressLog, waiting
 if TYPE_CHECKING:
     from ..profiling import Compared, Profile
 
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Also write the numbers: .csv or .json.")]
+
 
 def profile(
     genotype: GenotypeArgument,
@@ -46,9 +48,7 @@ def profile(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Time torch.compile beside eager mode, and no single operations.")
     ] = False,
-    out_file: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Also write the numbers: .csv or .json.")
-    ] = None,
+    out_file: Out = None,
     force: Force = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,9 +111,7 @@ def compare(
     seed: Seed = 0,
     device: Device = "cpu",
     threads: Threads = 2,
-    out_file: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Also write the numbers: .csv or .json.")
-    ] = None,
+    out_file: Out = None,
     force: Force = False,
     as_json: JsonOption = False,
 ) -> None:

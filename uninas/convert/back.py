@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..genotype import INPUT, OUTPUT, Genotype, Head, Stem, SubBlock
+from ..genotype import INPUT, Genotype, Head, Stem, SubBlock
 from ..genotype.frame import plain
 from ..ops import Grid
+from .emit import reached_from_output
 from .errors import ConvertError
 from .networks import stem_of
 from .parse import parse
@@ -88,7 +89,7 @@ def _sequence(sub: SubBlock, width: int, side: int, path: str) -> Sequence_:
         raise ConvertError(
             f"theirs has no activation behind a sub-block, this one {sub.activation}", f"{path}.activation"
         )
-    if sub.norm != (None if _constant(sub) else "layer"):
+    if sub.norm != ("layer" if INPUT in reached_from_output(sub.graph) else None):
         raise ConvertError(
             f"theirs has a layer norm before every sub-block, this one {_text(sub.norm)}", f"{path}.norm"
         )
@@ -96,18 +97,6 @@ def _sequence(sub: SubBlock, width: int, side: int, path: str) -> Sequence_:
         return parse(sub.graph, width, side)
     except ConvertError as error:
         raise error.under(f"{path}.graph") from None
-
-
-def _constant(sub: SubBlock) -> bool:
-    """Whether nothing of the input reaches the output but through a zero."""
-    graph, frontier = sub.graph, [sub.graph.sources[OUTPUT][0].node]
-    while frontier:
-        node = frontier.pop()
-        if node == INPUT:
-            return False
-        if graph.ops[node].name != "zero":
-            frontier += [ref.node for ref in graph.sources[node]]
-    return True
 
 
 def _size_of_tables(genotype: Genotype) -> int | None:

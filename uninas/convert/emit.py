@@ -63,7 +63,7 @@ def emit(sequence: Sequence_, width: int, prefix: str) -> Emitted:
     except GenotypeError as error:
         path = sequence[0].path.rpartition(".modules")[0] if sequence else ""
         raise ConvertError(f"the sequence does not keep its shape: {error.message}", path) from None
-    reached = _reached(graph)
+    reached = reached_from_output(graph)
     cut = [node for node in graph.live if node not in reached]
     if cut:
         raise ConvertError(
@@ -72,7 +72,7 @@ def emit(sequence: Sequence_, width: int, prefix: str) -> Emitted:
     return Emitted(graph, writer.links, writer.unused, writer.masks, INPUT not in reached)
 
 
-def _reached(graph: BlockGraph) -> set[str]:
+def reached_from_output(graph: BlockGraph) -> set[str]:
     """What the output depends on: all that leads to it, but nothing through a zero."""
     found: set[str] = set()
     frontier = [graph.sources[OUTPUT][0].node]

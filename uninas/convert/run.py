@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import yaml_files
-from ..blocks.networks import KNOWN, named_or_file
-from ..errors import GenotypeError, nearest
+from ..blocks.networks import read_genotype
 from ..genotype import Genotype, cost
 from . import read
 from .back import to_model
@@ -161,13 +160,6 @@ def renamed(state: Mapping[str, Any], genotype: Genotype, again: Conversion) -> 
     return found
 
 
-def read_genotype(source: str) -> Genotype:
-    """A genotype from a file, or a known network by name."""
-    if source not in KNOWN and not Path(source).exists():
-        raise GenotypeError(f"there is no such file, and no network of that name; {nearest(source, KNOWN)}", source)
-    return named_or_file(source)
-
-
 def _write(target: Path, text: str) -> None:
     temporary = target.parent / f".{target.name}.{os.getpid()}.tmp"
     try:
@@ -184,7 +176,7 @@ def _is_theirs(source: Path) -> bool:
     """Whether a file is JSON with their fields. (What cannot be read is for the reader of ours to say.)"""
     if not yaml_files.is_json(source) or not source.is_file():
         return False
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         data = json.loads(source.read_text(encoding="utf-8"))
         return isinstance(data, dict) and "schema_version" not in data
     return True

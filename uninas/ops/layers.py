@@ -210,6 +210,13 @@ def total(layers: Iterable[Layer], size: Size) -> tuple[int, int, Size]:
     return parameters, macs, size
 
 
+def size_behind(layers: Iterable[Layer], size: Size) -> Size:
+    """Output size of `layers` in sequence, for an input of `size`."""
+    for layer in layers:
+        size = layer.out_size(size)
+    return size
+
+
 def sequential(layers: Sequence[Layer]) -> nn.Sequential:
     """The modules of `layers` in sequence."""
     from torch import nn

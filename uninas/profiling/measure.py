@@ -161,7 +161,6 @@ def profile_network(
         ProfilingError: the network cannot run on this device, or not be compiled.
     """
     costs = cost(genotype, size, classes)
-    found = list(parts(genotype, size, classes))
     where = f"{format_shape(batch, size)} on {device}"
     cells = beside = None
     with torch_threads(threads), named_failures(where):
@@ -172,7 +171,7 @@ def profile_network(
             if compiled:
                 beside = measure_compiled(network, images, device, SECONDS, runs)
             elif by_part:
-                cells = _cells(network, images, found, device, runs or PART_RUNS)
+                cells = _cells(network, images, list(parts(genotype, size, classes)), device, runs or PART_RUNS)
     return Profile(
         genotype, device, threads, batch, size, classes, costs.params, costs.macs, latency, memory, cells, beside
     )

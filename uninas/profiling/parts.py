@@ -23,6 +23,7 @@ from ..ops.layers import (
     LinearLayer,
     OpLayer,
     StridedMaxPool,
+    size_behind,
 )
 
 KINDS = {
@@ -73,13 +74,13 @@ def parts(genotype: Genotype, size: Size, classes: int) -> Iterator[Part]:
     names = stages_of(genotype)
     stem = genotype.stem.layers()
     yield from _sequence("stem", "stem", stem, size)
-    size, before = _behind(stem, size), genotype.stem.width
+    size, before = size_behind(stem, size), genotype.stem.width
     for i, stage in enumerate(genotype.stages):
         for j, block in enumerate(stage.blocks):
             downsample = stage.downsample if j == 0 else Downsample("none")
             walk = _Walk(names[1 + i], f"stages.{i}.{j}", before, stage.width)
             yield from walk.block(block, downsample, size)
-            size, before = _behind(downsample.main(before, stage.width), size), stage.width
+            size, before = size_behind(downsample.main(before, stage.width), size), stage.width
     yield from _sequence("head", "head", genotype.head.layers(before, classes), size)
 
 
@@ -94,7 +95,7 @@ class _Walk(NamedTuple):
     def block(self, block: Block, downsample: Downsample, size: Size) -> Iterator[Part]:
         main = downsample.main(self.before, self.width)
         shortcut = downsample.shortcut(self.before, self.width)
-        after = _behind(main, size)
+        after = size_behind(main, size)
         inside = downsample.inside
         if not inside:
             yield from _sequence(self.stage, f"{self.path}.down", main, size)
@@ -127,12 +128,6 @@ def _sequence(stage: str, path: str, layers: Iterable[Layer], size: Size) -> Ite
     for number, layer in enumerate(layers):
         yield Part(stage, layer_kind(layer), f"{path}.{number}", layer.parameters(), layer.macs(size))
         size = layer.out_size(size)
-
-
-def _behind(layers: Iterable[Layer], size: Size) -> Size:
-    for layer in layers:
-        size = layer.out_size(size)
-    return size
 
 
 def op_kind(op: Op, values: Iterable[Value]) -> str:

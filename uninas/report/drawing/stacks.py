@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ...genotype import INPUT, OUTPUT, BlockGraph, Downsample, Ref, SubBlock
 from ...ops import Grid, Size, Value
-from ...ops.layers import Layer
+from ...ops.layers import Layer, size_behind
 from .labels import layer_label, layer_op, op_kind, op_label
 
 GRIDS = {Grid.FULL: "", Grid.POINT: " · 1×1", Grid.PAIR: " · N×N"}
@@ -130,7 +130,7 @@ def stack_subblock(
     norm, activation = (frame[:1] if sub.norm else []), (frame[-1:] if sub.activation else [])
     down = downsample.main(before, width) if downsample is not None else []
     around = downsample.shortcut(before, width) if downsample is not None else []
-    after = _size_behind(down, size)
+    after = size_behind(down, size)
     nodes = _Nodes()
     start = nodes.add(None)
     end = nodes.chain(layer_rows([*norm, *down], before, size), start)
@@ -161,7 +161,7 @@ def stack_layers(
         row = nodes.rows[end]
         width = row.channels if row is not None else channels
         end = nodes.add(Row("+", "merge", width, Grid.FULL, 0, 0, detail="residual"), (end, ""), (beside, ""))
-        end = nodes.chain(layer_rows(behind, width, _size_behind(main, size)), end)
+        end = nodes.chain(layer_rows(behind, width, size_behind(main, size)), end)
     nodes.add(None, (end, ""))
     return nodes.stacked(None)
 
@@ -179,12 +179,6 @@ def layer_rows(layers: Sequence[Layer], channels: int, size: Size) -> list[Row]:
         rows.append(Row(label, kind, channels, grid, layer.parameters(), layer.macs(size), detail=detail))
         size = layer.out_size(size)
     return rows
-
-
-def _size_behind(layers: Sequence[Layer], size: Size) -> Size:
-    for layer in layers:
-        size = layer.out_size(size)
-    return size
 
 
 def _graph(nodes: _Nodes, graph: BlockGraph, width: int, size: Size, source: int) -> tuple[int, str]:
