@@ -57,6 +57,10 @@ def texts(page) -> list[tuple[str, tuple[float, float, float, float], float]]:
     from cairosvg.surface import cairo
 
     context = cairo.Context(cairo.ImageSurface(cairo.FORMAT_ARGB32, 1, 1))
+    unhinted = cairo.FontOptions()  # a page has no pixels that letters are rounded to
+    unhinted.set_hint_style(cairo.HINT_STYLE_NONE)
+    unhinted.set_hint_metrics(cairo.HINT_METRICS_OFF)
+    context.set_font_options(unhinted)
 
     def walk(element, left, top):
         move = re.fullmatch(r"translate\(([\d.-]+) ([\d.-]+)\)", element.get("transform", ""))
