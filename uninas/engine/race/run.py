@@ -26,6 +26,7 @@ from ..errors import EngineError
 from ..settings import Classification, Detection, Segmentation
 from ..training_scorer import TrainingScorer
 from .config import RaceConfig
+from .field import beginners
 from .halving import Runner, mean, ranking, undecided
 
 PHASE = "race"
@@ -184,16 +185,12 @@ class _Race:
         return Standing(name, row.id, row.key, row.params, row.macs, is_start, results, why)
 
     def _field(self) -> list[Runner]:
-        """Who begins: an equal share of the best of each study, tidied where the search did so, and its best start."""
+        """Who begins: an equal share from each study, each network once. Raises StudyError: fewer than two."""
         share = -(-self.config.top // len(self.studies))
+        per_lineage = self.config.per_lineage or max(1, share // 4)
         found: dict[str, Runner] = {}
         for number, study in enumerate(self.studies):
-            ranked = study.best(study.count)
-            starts = (study.meta("state") or {}).get("starts", 0)
-            tidied = {row.parent: row.id for row in study.rows() if row.move == "tidy"}
-            chosen = ranked[:share] + [row for row in ranked if row.candidate.id < starts][:1]
-            for row in chosen:
-                candidate = tidied.get(row.candidate.id, row.candidate.id)
+            for candidate in beginners(study, share, per_lineage):
                 found.setdefault(study.candidate(candidate).key, (number, candidate))
         if len(found) < 2:
             raise StudyError(f"{self.config.studies[0]}: has {len(found)} networks with a score; a race needs two")
