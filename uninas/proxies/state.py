@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,12 +34,7 @@ def preserve_state(net: nn.Module, *, statistics: Statistics = "running", weight
         if buffer is not None
     ]
     parameters = [(p, p.requires_grad, p.grad, p.data) for p in net.parameters()]
-    attributes = [
-        (module, name, value)
-        for module in net.modules()
-        for name, value in module.__dict__.items()
-        if name not in ("_parameters", "_buffers", "_modules") and (isinstance(value, Tensor) or _is_cache(value))
-    ]
+    attributes = [found for found in _attributes(net) if isinstance(found[2], Tensor) or _is_cache(found[2])]
     try:
         for module, name, value in attributes:
             module.__dict__[name] = type(value)() if isinstance(value, dict) else value
@@ -109,6 +104,21 @@ def copied(net: nn.Module) -> nn.Module:
     """
     computed = (v for m in net.modules() for v in m.__dict__.values() if isinstance(v, Tensor) and not v.is_leaf)
     return copy.deepcopy(net, {id(tensor): tensor.detach().clone() for tensor in computed})
+
+
+def forget_caches(net: nn.Module) -> None:
+    """Empties the caches, within `preserve_state`: what follows from weights that have changed since."""
+    for _, _, value in _attributes(net):
+        if _is_cache(value):
+            value.clear()
+
+
+def _attributes(net: nn.Module) -> Iterator[tuple[nn.Module, str, Any]]:
+    """(module, name, value) of what modules hold beside their parameters, buffers and modules."""
+    for module in net.modules():
+        for name, value in module.__dict__.items():
+            if name not in ("_parameters", "_buffers", "_modules"):
+                yield module, name, value
 
 
 def _is_cache(value: object) -> bool:
