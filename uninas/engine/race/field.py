@@ -38,7 +38,7 @@ def lineages(rows: Iterable[Candidate]) -> dict[int, int]:
 
 
 def best_of_lineages(ranked: list[int], lineage: dict[int, int], most: int, per_lineage: int) -> list[int]:
-    """The first `most` of the ranked candidates, those passed over whose lineage has its share; then these, in order."""
+    """The first `most` candidates; those whose lineage has its share are passed over, and fill up what is left."""
     count: Counter[int] = Counter()
     chosen, passed_over = [], []
     for candidate in ranked:
