@@ -10,8 +10,8 @@ All networks have between .95 of the most parameters and of the most MACs and th
 - the hand-made starts of the space, their widths and depths changed until they fit, and nothing else;
 - for each of `--searches` seeds, the best by score of random search and of the default search, both with as many
   evaluations, begun at the hand-made networks;
-- for each of the first `--races` of them, the winner of a race among the best of the default search, and of a race
-  among the best of random search, which says what the race alone gives.
+- the winner of a race in which the best of all those default searches meet, and of one among the best of the random
+  searches, which says what the race alone gives.
 
 All are trained by one protocol with the same `--seeds` seeds, which no race has used. Everything is kept in `--out`:
 the same command goes on after an interruption. It prints and writes `proof.md` and `proof.json`.
@@ -122,13 +122,13 @@ def searched(arguments: argparse.Namespace, strategy: str, seed: int) -> Path:
     return folder
 
 
-def raced(arguments: argparse.Namespace, study: Path) -> Genotype:
-    """The winner of a race among the best of a study."""
-    folder = study.with_name(f"{study.name}-race")
+def raced(arguments: argparse.Namespace, strategy: str, studies: Sequence[Path]) -> Genotype:
+    """The winner of a race among the best of all searches by a strategy."""
+    folder = arguments.out / f"{strategy}-race"
     if not (folder / "race.json").is_file():
         config = RaceConfig.parse(
             {
-                "studies": (study,),
+                "studies": studies,
                 "protocol": arguments.race_protocol or arguments.protocol,
                 "data_root": arguments.data_root,
                 "top": arguments.top,
@@ -139,7 +139,7 @@ def raced(arguments: argparse.Namespace, study: Path) -> Genotype:
                 "gpus_per_worker": arguments.gpus_per_worker,
             }
         )
-        with ProgressLog(err, f"race of {study.name}") as log:
+        with ProgressLog(err, f"race of {strategy}") as log:
             race(config, folder, lambda state: log.update(state.done, state.total, note=f", {state.epochs} epochs"))
     return Genotype.load(folder / "best.yaml")
 
@@ -149,11 +149,11 @@ def contenders(arguments: argparse.Namespace) -> Iterator[tuple[str, str, Genoty
     for name, genotype in known(arguments):
         yield KNOWN, name, genotype
     for strategy, by_score, by_race in ((arguments.strategy, SCORE, RACE), ("random", RANDOM, RANDOM_RACE)):
+        studies = []
         for seed in range(arguments.searches):
-            study = searched(arguments, strategy, seed)
-            yield by_score, f"{strategy} {seed}", Genotype.load(study / "best.yaml")
-            if seed < arguments.races:
-                yield by_race, f"{strategy} {seed}, race", raced(arguments, study)
+            studies.append(searched(arguments, strategy, seed))
+            yield by_score, f"{strategy} {seed}", Genotype.load(studies[-1] / "best.yaml")
+        yield by_race, f"{strategy}, race", raced(arguments, strategy, studies)
 
 
 def trained(arguments: argparse.Namespace) -> list[Contender]:
@@ -246,13 +246,12 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--multiple", type=int, default=16, help="widths of the hand-made networks are multiples of it")
     parser.add_argument("--seeds", type=int, default=5, help="trainings of each network")
     parser.add_argument("--searches", type=int, default=5, help="seeds of each kind of search")
-    parser.add_argument("--races", type=int, default=1, help="searches whose best race")
     parser.add_argument("--iterations", type=int, default=128)
     parser.add_argument("--strategy", default="walk")
     parser.add_argument("--strategy-settings", default="{}", help="of --strategy, as JSON")
     parser.add_argument("--proxy", default="", help="default: that of `uninas search`")
     parser.add_argument("--proxy-size", type=int, default=0, help="default: that of `uninas search`")
-    parser.add_argument("--top", type=int, default=16)
+    parser.add_argument("--top", type=int, default=20, help="networks of a race")
     parser.add_argument("--rungs", default="1")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
