@@ -148,7 +148,7 @@ def contenders(arguments: argparse.Namespace) -> Iterator[tuple[str, str, Genoty
     """(kind, name, network) of all that are trained; searches and races run as they are needed."""
     for name, genotype in known(arguments):
         yield KNOWN, name, genotype
-    for strategy, by_score, by_race in ((arguments.strategy, SCORE, RACE), ("random", RANDOM, RANDOM_RACE)):
+    for strategy, by_score, by_race in (("random", RANDOM, RANDOM_RACE), (arguments.strategy, SCORE, RACE)):
         studies = []
         for seed in range(arguments.searches):
             studies.append(searched(arguments, strategy, seed))

@@ -44,7 +44,7 @@ def test_searches_races_and_trains_alike_and_trains_nothing_twice(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads((out / "proof.json").read_text())["contenders"]
     kinds = [one["kind"] for one in found]
-    assert kinds == ["hand-made"] * 4 + ["score", "score + race", "random", "random + race"]
+    assert kinds == ["hand-made"] * 4 + ["random", "random + race", "score", "score + race"]
     for one in found[4:]:
         assert 855_000 <= one["params"] <= 900_000 and 22_800_000 <= one["macs"] <= 24_000_000
         assert len(one["accuracies"]) == 2

@@ -71,8 +71,8 @@ class SearchConfig(BaseModel):
     """How to search: evolution, walk, random (the baseline) or pareto (several objectives)."""
     strategy_settings: dict[str, Any] = {}
     """Settings of the strategy, such as population=64."""
-    proxy: str = "forward_agg"
-    """Training-free scores by name. One guides the search: a proxy, an aggregate (forward_agg, vkdnw_agg, ...), or
+    proxy: str = "learning_agg"
+    """Training-free scores by name. One guides the search: a proxy, an aggregate (learning_agg, vkdnw_agg, ...), or
     "logrank(macs, jacov, ...)"."""
     objectives: str | None = None
     """Several, in place of --proxy, for --strategy pareto: "vkdnw_agg,-params,-latency"; a minus minimises."""
