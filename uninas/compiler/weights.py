@@ -8,8 +8,6 @@ and who writes into a state dict in place - averaged weights do - would write in
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import WeightsError
+from ..files import replacing
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 CONTAINERS = ("state_dict", "model", "state_dict_ema")
@@ -34,18 +33,14 @@ def save_weights(net: nn.Module | Mapping[str, Tensor], path: str | Path) -> Non
     _check_suffix(path)
     state = net.state_dict() if isinstance(net, nn.Module) else net
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
-        if path.suffix == ".safetensors":
-            _safetensors(path).save_file(plain, str(temporary))
-        else:
-            torch.save(plain, temporary)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            if path.suffix == ".safetensors":
+                _safetensors(path).save_file(plain, str(temporary))
+            else:
+                torch.save(plain, temporary)
     except (OSError, RuntimeError) as problem:  # torch's writer raises RuntimeError where a folder is missing
         raise WeightsError(f"{path}: cannot be written: {_first_line(problem)}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def read_file(path: str | Path) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from .. import yaml_files
 from ..blocks.networks import read_genotype
+from ..files import replacing
 from ..genotype import Genotype, cost
 from . import read
 from .back import to_model
@@ -161,15 +161,11 @@ def renamed(state: Mapping[str, Any], genotype: Genotype, again: Conversion) -> 
 
 
 def _write(target: Path, text: str) -> None:
-    temporary = target.parent / f".{target.name}.{os.getpid()}.tmp"
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, target)
+        with replacing(target) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConvertError(f"cannot be written: {error.strerror or error}", str(target)) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _is_theirs(source: Path) -> bool:

@@ -19,9 +19,7 @@ An input is written `node` or `node:port`; `output` defaults to the last node. A
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -30,6 +28,7 @@ from typing import Any
 
 from .. import yaml_files
 from ..errors import GenotypeError, ResourceError, kind_of, nearest
+from ..files import replacing
 from ..ops import make
 from .downsample import Downsample
 from .frame import Head, Stem, StemConv, plain
@@ -228,18 +227,14 @@ def save(genotype: Genotype, path: str | Path) -> None:
     path = Path(path)
     is_json = yaml_files.is_json(path)
     text = json.dumps(to_dict(genotype), indent=1) if is_json else dumps(genotype)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
-        temporary.write_text(text, encoding="utf-8")
-        written = yaml_files.parse(temporary.read_text(encoding="utf-8"), is_json)
-        if to_dict(from_dict(written)) != to_dict(genotype):
-            raise GenotypeError("what was written does not read back the same; please report this", str(path))
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+            written = yaml_files.parse(temporary.read_text(encoding="utf-8"), is_json)
+            if to_dict(from_dict(written)) != to_dict(genotype):
+                raise GenotypeError("what was written does not read back the same; please report this", str(path))
     except (OSError, ValueError) as error:  # ValueError: characters that no file name or no UTF-8 text can have
         raise GenotypeError(f"cannot write: {getattr(error, 'strerror', None) or error}", str(path)) from None
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink()
 
 
 def load(path: str | Path) -> Genotype:

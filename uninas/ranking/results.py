@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..files import replacing
 from .halves import half_of
 from .judging import Result
 from .tables import Table
@@ -83,13 +84,12 @@ def write(ranking: Ranking, folder: Path) -> list[Path]:
     from .plots import plot_metrics, plot_scores
 
     paths = [folder / name for name in RESULT_FILES]
-    drafts = [path.with_name(f"draft.{path.name}") for path in paths]
-    drafts[0].write_text(_csv(ranking), encoding="utf-8")
-    drafts[1].write_text(json.dumps(ranking.to_json(), indent=1) + "\n", encoding="utf-8")
-    plot_scores(ranking, drafts[2])
-    plot_metrics(ranking, drafts[3])
-    for draft, path in zip(drafts, paths):
-        os.replace(draft, path)
+    with ExitStack() as stack:
+        drafts = [stack.enter_context(replacing(path)) for path in paths]
+        drafts[0].write_text(_csv(ranking), encoding="utf-8")
+        drafts[1].write_text(json.dumps(ranking.to_json(), indent=1) + "\n", encoding="utf-8")
+        plot_scores(ranking, drafts[2])
+        plot_metrics(ranking, drafts[3])
     return paths
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from ..files import replacing
 from .drawing.layout import DrawingError
 
 
@@ -21,16 +21,13 @@ def check_target(path: Path, force: bool) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes to a temporary name beside `path` and renames.
+    """Writes a file, completely or not at all.
 
     Raises:
         DrawingError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
         raise DrawingError(f"{path}: cannot write: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 from ..errors import SpaceError, StudyError, UninasError
+from ..files import replacing
 from ..genotype import Genotype
 from .config import MAY_GROW, SearchConfig
 from .engine import Engine, Plan
@@ -236,12 +236,8 @@ def _open(config: SearchConfig, fingerprint: dict) -> Study:
 
 
 def _write(path: Path, text: str) -> None:
-    """Through a temporary name, so that the file is never half there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StudyError(f"{path}: cannot write: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)

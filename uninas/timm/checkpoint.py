@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import nn
 
 from ..compiler import Network
 from ..errors import UninasError
+from ..files import replacing
 from .model import TimmNetwork
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -46,20 +46,14 @@ def save_for_timm(
     if there and not force:
         raise TimmError(f"{directory}: has {there[0]} already: choose another folder, or force=True to replace it")
     directory.mkdir(parents=True, exist_ok=True)
-    staged = {name: directory / f".{os.getpid()}.{name}" for name in (CONFIG, WEIGHTS)}
-    try:
-        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, staged[WEIGHTS])
+    with replacing(directory / CONFIG) as place, replacing(directory / WEIGHTS) as weights:
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, weights)
         # timm keeps what create_model was given: a path or an object, which would not travel
         model._model_args = {"seed": model.seed}  # type: ignore[assignment]
         config = {"architecture": "uninas", "pretrained_cfg": {**(pretrained_cfg or {})}}
-        place: Any = staged[CONFIG]  # timm 1.0.9 wants a Path where a later one says str
         args = {"genotype": model.genotype.to_dict(), "in_chans": model.in_chans, "global_pool": model.global_pool}
-        save_config_for_hf(model, place, model_config=config, model_args=args)
-        for name, file in staged.items():
-            os.replace(file, directory / name)
-    finally:
-        for file in staged.values():
-            file.unlink(missing_ok=True)
+        path: Any = place  # timm 1.0.9 wants a Path where a later one says str
+        save_config_for_hf(model, path, model_config=config, model_args=args)
     return directory
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StudyError
+from ...files import replacing
 from ...genotype import Genotype
 from ...search.executors import Task, make_executor
 from ...search.measurement import Measurement
@@ -302,6 +303,5 @@ def _keep_the_old_best(folder: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    staging = path.with_name(f".{path.name}.new")
-    staging.write_text(text, encoding="utf-8")
-    os.replace(staging, path)
+    with replacing(path) as staging:
+        staging.write_text(text, encoding="utf-8")

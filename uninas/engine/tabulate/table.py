@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StudyError
+from ...files import replacing
 from ...genotype import Genotype
 from .draw import Drawn
 
@@ -141,9 +142,7 @@ def _parsed(kind: str, text: str) -> Any:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    staging = path.with_name(f".{path.name}.new")
-    with staging.open("wb") as file:
+    with replacing(path) as staging, staging.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(staging, path)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ...errors import StudyError
+from ...files import replacing
 from .ranking import objectives_of, table_of
 from .reader import StudyReader, kind_of
 
@@ -28,19 +28,15 @@ def write_csv(study: StudyReader, path: Path, force: bool = False) -> int:
     """
     if path.exists() and not force:
         raise StudyError(f"{path}: is there already; --force replaces it")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     count = -1  # the head is no candidate
     try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             for row in _rows(study):
                 writer.writerow(row)
                 count += 1
-        os.replace(temporary, path)
     except OSError as error:
         raise StudyError(f"{path}: cannot write: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return count
 
 

@@ -1,0 +1,37 @@
+"""Files that are written completely or not at all."""
+
+import pytest
+
+from uninas.files import replacing
+
+
+def test_what_was_written_is_there_when_the_block_ends(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        assert temporary.parent == tmp_path and temporary.suffix == ".csv"
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["table.csv"] and path.read_text() == "new"
+
+
+def test_a_block_that_raises_changes_nothing(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(KeyError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert [file.name for file in tmp_path.iterdir()] == ["table.csv"] and path.read_text() == "old"
+
+
+def test_where_nothing_can_be_written_the_error_is_of_the_block(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "missing" / "x.csv") as temporary:
+        temporary.write_text("new")
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text() == "old"
