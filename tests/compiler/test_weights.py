@@ -1,5 +1,6 @@
 """Weights to and from files, and what a state dict promises meanwhile."""
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,24 @@ def test_files_that_do_not_fit(tmp_path):
     save_weights({**state, "more": torch.zeros(1)}, tmp_path / "more.pt")
     with pytest.raises(WeightsError, match="1 tensors have no place in the network, first more"):
         load_weights(net, tmp_path / "more.pt")
+
+
+def test_files_that_are_no_weights_say_what_they_are_and_give_no_unsafe_advice(tmp_path):
+    (tmp_path / "text.pth").write_text("epoch 3: top1 81.4")
+    (tmp_path / "empty.pth").touch()
+    torch.save({"args": argparse.Namespace(lr=1)}, tmp_path / "args.pth")
+    save_weights(network(), tmp_path / "cut.pt")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "cut.pt").read_bytes()[:-100])
+    told = {
+        "text.pth": "is no file of torch.save, or only a part of one",
+        "empty.pth": "is no file of torch.save, or only a part of one",
+        "cut.pt": "is no file of torch.save, or only a part of one",
+        "args.pth": "holds a argparse.Namespace, which could run code when loaded",
+    }
+    for name, what in told.items():
+        with pytest.raises(WeightsError, match=f"{name}: {what}") as caught:
+            load_weights(network(), tmp_path / name)
+        assert "weights_only" not in str(caught.value)
 
 
 def test_plain_checkpoints_need_no_mmengine(tmp_path):

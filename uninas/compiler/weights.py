@@ -8,6 +8,8 @@ and who writes into a state dict in place - averaged weights do - would write in
 
 from __future__ import annotations
 
+import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from ..errors import WeightsError
 from ..files import replacing
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
+PICKLE = b"\x80"
+"""What files of older versions of torch begin with; those of today are zip archives."""
 CONTAINERS = ("state_dict", "model", "state_dict_ema")
 """Keys under which trainers keep a state dict among other things."""
 
@@ -59,8 +63,18 @@ def read_file(path: str | Path) -> Any:
     except WeightsError:
         raise
     except Exception as problem:  # torch, zipfile and pickle each have their own way of saying that a file is broken
-        told = f"{path}: is not a checkpoint that can be loaded safely: {_first_line(problem)}"
-        raise WeightsError(told) from problem
+        raise WeightsError(f"{path}: {_what_is_wrong(path, problem)}") from problem
+
+
+def _what_is_wrong(path: Path, problem: Exception) -> str:
+    """In place of torch's advice to load the file unsafely."""
+    foreign = re.search(r"GLOBAL (\S+) was not an allowed global", str(problem))
+    if foreign:
+        return f"holds a {foreign[1]}, which could run code when loaded: save it anew, as its state_dict() alone"
+    with path.open("rb") as file:
+        if path.suffix != ".safetensors" and not zipfile.is_zipfile(path) and file.read(1) != PICKLE:
+            return "is no file of torch.save, or only a part of one"
+    return f"is not a checkpoint that can be loaded safely: {_first_line(problem)}"
 
 
 def tensors_of(content: Any, path: str | Path) -> dict[str, Tensor]:
