@@ -141,9 +141,10 @@ AGGREGATES: dict[str, LogRank] = {
 }
 """VKDNW_agg: Týbl and Neumann, CVPR 2025. AZ-NAS: Lee and Ham, CVPR 2024.
 
-learning_agg is ours, and guides a search unless another is named: how fast a network learns noise by heart (as it is and
-given size), how much its gates tell apart, and whether features grow richer from block to block. forward_agg is ours: what features and gates
-say, by forward passes alone. Both were chosen by trained networks of the space `uninas_tiny`: docs/proxies.md.
+learning_agg is ours, and guides a search unless another is named: how fast noise is learnt by heart, as it is and
+given size, how much its gates tell apart, and whether features grow richer from block to block. forward_agg is ours:
+what features and gates say, by forward passes alone. Both were chosen by trained networks of the space `uninas_tiny`:
+docs/proxies.md.
 uninas_agg is ours too: two counts of size, two measures of features, how gradients pass, and two measures of how well
 inputs are told apart (by gradients and by gates). How its members were chosen: docs/proxies.md.
 """
