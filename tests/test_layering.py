@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "uninas"
 
 LAYERS = (
-    {"errors", "lazy"},
+    {"errors", "lazy", "files"},
     {"yaml_files"},
     {"ops", "resources"},
     {"genotype", "units", "device", "timing"},
