@@ -113,7 +113,7 @@ class SearchConfig(BaseModel):
     """Candidates that compete on new seeds at the end."""
     leader_repeats: int = Field(4, ge=2)
     """Initialisations of that competition."""
-    fresh_repeats: int = Field(10, ge=2)
+    fresh_repeats: int = Field(5, ge=2)
     """Initialisations, never used before, with which the winner and the start are scored at last."""
     generation: int = Field(8, ge=1)
     """Candidates that are proposed together, where results are told together."""
