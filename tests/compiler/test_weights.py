@@ -80,6 +80,17 @@ def test_files_that_are_no_weights_say_what_they_are_and_give_no_unsafe_advice(t
         assert "weights_only" not in str(caught.value)
 
 
+def test_a_file_that_cannot_be_read_is_an_error_of_ours(tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise PermissionError(13, "Permission denied")
+
+    save_weights(network(), tmp_path / "w.pt")
+    monkeypatch.setattr(torch, "load", refuse)
+    monkeypatch.setattr(type(tmp_path), "open", refuse)
+    with pytest.raises(WeightsError, match=r"w\.pt: .*Permission denied"):
+        load_weights(network(), tmp_path / "w.pt")
+
+
 def test_plain_checkpoints_need_no_mmengine(tmp_path):
     torch.save({"state_dict": network().state_dict(), "meta": {"epoch": 3}}, tmp_path / "w.pth")
     code = (

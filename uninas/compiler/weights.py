@@ -71,10 +71,14 @@ def _what_is_wrong(path: Path, problem: Exception) -> str:
     foreign = re.search(r"GLOBAL (\S+) was not an allowed global", str(problem))
     if foreign:
         return f"holds a {foreign[1]}, which could run code when loaded: save it anew, as its state_dict() alone"
-    with path.open("rb") as file:
-        if path.suffix != ".safetensors" and not zipfile.is_zipfile(path) and file.read(1) != PICKLE:
-            return "is no file of torch.save, or only a part of one"
+    if path.suffix != ".safetensors" and not isinstance(problem, OSError) and not _may_be_torchs(path):
+        return "is no file of torch.save, or only a part of one"
     return f"is not a checkpoint that can be loaded safely: {_first_line(problem)}"
+
+
+def _may_be_torchs(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1) == PICKLE or zipfile.is_zipfile(file)
 
 
 def tensors_of(content: Any, path: str | Path) -> dict[str, Tensor]:
