@@ -133,6 +133,14 @@ def test_where_the_winner_cannot_be_written_nothing_is_trained(study, tmp_path):
         assert not any(row[2] == PHASE for row in opened.all_measurements())
 
 
+def test_where_the_report_cannot_be_written_the_trainings_are_kept(study):
+    (study / "race.json").mkdir()
+    with pytest.raises(StudyError, match=r"race\.json: cannot write: Is a directory"):
+        run(settings(study))
+    (study / "race.json").rmdir()
+    assert run(settings(study)).trainings == 0
+
+
 def test_several_studies_share_the_field(study, finished, tmp_path):
     import shutil
 

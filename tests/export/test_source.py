@@ -69,6 +69,7 @@ def genotypes() -> dict[str, Genotype]:
     found = {name: uninas.blocks.network(name, **WIDTHS) for name in NAMED}
     found["mobilenet"] = uninas.blocks.network("resnet", **WIDTHS, blocks=("inverted_residual",) * 4)
     found |= {name: uninas.blocks.network(name, **small_published(name), input_size=64) for name in PUBLISHED}
+    found["authors"] = Genotype.load(ROOT / "tests" / "genotype" / "assets" / "v1_authors.yaml")
     found["everything"] = Genotype.load(ROOT / "tests" / "genotype" / "assets" / "v1_everything.yaml")
     return found | {f"{space}_{seed}": mutated(space, seed) for space, seed in MUTATED}
 
@@ -191,6 +192,12 @@ class TestVariables:
         a = b.add("mask", b.add("rel_pos_bias", a, size=3), band=5, fill="exclude")
         text = self.check(b.build(b.add("matmul2", b.add("softmax", a), x, heads=2)), tmp_path)
         assert "attention(x, x, x, self.heads, band_bias_of(x, 3) + self.rel_pos_bias(*size)" in text
+
+    def test_position_biases_on_maps(self, tmp_path):
+        b = GraphBuilder()
+        x = b.add("shared_pos_bias", b.add("conv", b.input), size=2)
+        text = self.check(b.build(b.add("shared_pos_bias", x, size=3)), tmp_path)
+        assert "x = x + self.shared_pos_bias(*x.shape[2:])" in text
 
     def test_nothing_at_all(self, tmp_path):
         b = GraphBuilder()
@@ -325,10 +332,12 @@ def test_every_operation_has_words():
     assert not missing, f"uninas/export/source/operations.py has no words for {missing}"
 
 
-def test_a_frame_without_words(tmp_path):
+@pytest.mark.parametrize("size", [(32, 32), (45, 38)])
+def test_what_only_the_authors_networks_have(size, tmp_path):
+    """Plain pools and position biases anywhere, at sides that halve and at sides that do not."""
     genotype = Genotype.load(ROOT / "tests" / "genotype" / "assets" / "v1_authors.yaml")
-    with pytest.raises(FormatError, match=r"stages\[0\].downsample.kind: --to source has no words for plain_pool"):
-        export_network(genotype, "source", tmp_path / "n.py", input_size=(32, 32), num_classes=3)
+    done = export_network(genotype, "source", tmp_path / "n.py", input_size=size, num_classes=3)
+    assert done.difference < 1e-5 and "nn.AvgPool2d(2)" in (tmp_path / "n.py").read_text()
 
 
 def test_frames_of_every_kind(tmp_path):

@@ -122,12 +122,14 @@ def _check(out: Path, force: bool) -> None:
 
 def _write(pages: Sequence[Any], out: Path, force: bool) -> list[Path]:
     """Writes the pages of a figure; returns the files."""
+    from ..files import write_bytes
     from ..report.drawing.image import page_files
-    from ..report.files import check_target, write_file
+    from ..report.drawing.layout import DrawingError
+    from ..report.files import check_target
 
     files = page_files(pages, out)
     for path in files:
         check_target(path, force)
     for path, content in files.items():
-        write_file(path, content)
+        write_bytes(path, content, DrawingError)
     return list(files)

@@ -181,7 +181,8 @@ def _check(path: Path | None, force: bool) -> None:
 def _write(path: Path, table: str, data: dict[str, Any]) -> None:
     import json
 
-    from ..report.files import write_file
+    from ..files import write_text
+    from ..report.drawing.layout import DrawingError
 
     text = table if path.suffix == ".csv" else json.dumps(data, indent=1) + "\n"
-    write_file(path, text.encode())
+    write_text(path, text, DrawingError)

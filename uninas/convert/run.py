@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import yaml_files
 from ..blocks.networks import read_genotype
-from ..files import replacing
+from ..files import write_text
 from ..genotype import Genotype, cost
 from . import read
 from .back import to_model
@@ -134,7 +134,7 @@ def _to_theirs(
         from .weights import to_theirs
 
         save_weights(to_theirs(again, renamed(state, genotype, again)), beside)
-    _write(target, text)
+    write_text(target, text, ConvertError)
     return _converted(genotype, "official", model, (target, beside), tuple(notes))
 
 
@@ -158,14 +158,6 @@ def renamed(state: Mapping[str, Any], genotype: Genotype, again: Conversion) -> 
         node, _, tensor_name = name.rpartition(".")
         found[f"{names.get(node, node)}.{tensor_name}"] = tensor
     return found
-
-
-def _write(target: Path, text: str) -> None:
-    try:
-        with replacing(target) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConvertError(f"cannot be written: {error.strerror or error}", str(target)) from None
 
 
 def _is_theirs(source: Path) -> bool:

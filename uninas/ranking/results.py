@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import replacing
+from .errors import RankingError
 from .halves import half_of
 from .judging import Result
 from .tables import Table
@@ -80,12 +81,12 @@ class Ranking:
 
 
 def write(ranking: Ranking, folder: Path) -> list[Path]:
-    """Writes RESULT_FILES, each through a temporary name."""
+    """Writes RESULT_FILES, each through a temporary name. Raises RankingError where one cannot be written."""
     from .plots import plot_metrics, plot_scores
 
     paths = [folder / name for name in RESULT_FILES]
     with ExitStack() as stack:
-        drafts = [stack.enter_context(replacing(path)) for path in paths]
+        drafts = [stack.enter_context(replacing(path, RankingError)) for path in paths]
         drafts[0].write_text(_csv(ranking), encoding="utf-8")
         drafts[1].write_text(json.dumps(ranking.to_json(), indent=1) + "\n", encoding="utf-8")
         plot_scores(ranking, drafts[2])

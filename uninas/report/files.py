@@ -1,10 +1,9 @@
-"""Files that commands write: never over another without being told to, and complete or not there."""
+"""Files that commands write: never over another without being told to."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ..files import replacing
 from .drawing.layout import DrawingError
 
 
@@ -18,16 +17,3 @@ def check_target(path: Path, force: bool) -> None:
         raise DrawingError(f"{path}: a file in a folder that exists is needed; choose another --out")
     if path.exists() and not force:
         raise DrawingError(f"{path}: is there already; --force replaces it")
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Writes a file, completely or not at all.
-
-    Raises:
-        DrawingError: it cannot be written.
-    """
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise DrawingError(f"{path}: cannot write: {error.strerror or error}") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from ..errors import SpaceError, StudyError, UninasError
-from ..files import replacing
+from ..files import write_text
 from ..genotype import Genotype
 from .config import MAY_GROW, SearchConfig
 from .engine import Engine, Plan
@@ -82,7 +82,7 @@ def search(
         (config.out / FRONT).mkdir(exist_ok=True)
     for name, genotype in files.items():
         genotype.save(config.out / name)
-    _write(config.out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
+    write_text(config.out / SUMMARY, summary.model_dump_json(indent=1) + "\n", StudyError)
     return summary
 
 
@@ -233,11 +233,3 @@ def _open(config: SearchConfig, fingerprint: dict) -> Study:
     for path in [config.out / name for name in leftovers] + sorted((config.out / FRONT).glob("*.yaml")):
         path.unlink()  # of the study that was replaced
     return study
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StudyError(f"{path}: cannot write: {error.strerror or error}") from None

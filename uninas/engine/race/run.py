@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StudyError
-from ...files import replacing
+from ...files import write_text
 from ...genotype import Genotype
 from ...search.executors import Task, make_executor
 from ...search.measurement import Measurement
@@ -129,7 +129,7 @@ def race(
     genotype.save(folder / BEST)
     files = [str(folder / name) for name in (BEST, REPORT)]
     result = RaceResult(course.metric(config.rungs[-1]), described, course.trainings, files)
-    _write(folder / REPORT, json.dumps(result.to_dict(), indent=1) + "\n")
+    write_text(folder / REPORT, json.dumps(result.to_dict(), indent=1) + "\n", StudyError)
     return result
 
 
@@ -299,9 +299,7 @@ def _opened(path: Path, plan: Classification | Detection | Segmentation) -> Stud
 def _keep_the_old_best(folder: Path) -> None:
     """What the search found stays, under another name; what an earlier race found is replaced."""
     if (folder / BEST).exists() and not (folder / BY_SCORE).exists():
-        os.replace(folder / BEST, folder / BY_SCORE)
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as staging:
-        staging.write_text(text, encoding="utf-8")
+        try:
+            os.replace(folder / BEST, folder / BY_SCORE)
+        except OSError as error:
+            raise StudyError(f"{folder / BEST}: cannot be renamed: {error.strerror or error}") from None

@@ -61,6 +61,15 @@ class RelativePositionBias(nn.Module):
         columns = x[:, None] - x + width - 1
         return table[:, :, rows][..., columns].transpose(3, 4).flatten(4, 5).flatten(2, 3)
 ''',
+    "MapPositionBias": '''\
+class MapPositionBias(RelativePositionBias):
+    """The same for a map whose rows and columns stand for the positions of a size x size grid, as 1 x heads x H x W."""
+
+    def forward(self, height: int, width: int) -> Tensor:
+        side = (self.table.shape[-1] + 1) // 2
+        bias = super().forward(side, side)
+        return F.interpolate(bias, (height, width), mode="bilinear", align_corners=True)
+''',
     "split_heads": '''\
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """B x C x H x W -> B x heads x HW x C / heads."""
@@ -164,7 +173,7 @@ class Classifier(nn.Linear):
 
 SUBBLOCK = '''\
 class SubBlock(nn.Module):
-    """activation(shortcut(x) + graph(prepare(x))), where `down=(before, after)` halves both paths.
+    """activation(shortcut(x) + graph(down(norm(x)))), where `down` and `shortcut` may halve.
 
     Without `residual` there is no shortcut.
     """
@@ -173,21 +182,17 @@ class SubBlock(nn.Module):
         self,
         graph: nn.Module,
         norm: nn.Module | None = None,
-        down: tuple[int, int] | None = None,
+        down: list[nn.Module] | None = None,
+        shortcut: list[nn.Module] | None = None,
         residual: bool = True,
         activation: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.prepare = nn.Sequential(*([norm] if norm else []), *self.halving(down))
-        self.shortcut = nn.Sequential(*(self.halving(down) if residual else []))
+        self.prepare = nn.Sequential(*([norm] if norm else []), *(down or []))
+        self.shortcut = nn.Sequential(*(shortcut or []))
         self.graph = graph
         self.residual = residual
         self.activation = activation or nn.Identity()
-
-    @staticmethod
-    def halving(down: tuple[int, int] | None) -> list[nn.Module]:
-        """Layers that halve height and width."""
-        return [] if down is None else [halving_average(), nn.Conv2d(*down, 1)]
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.graph(self.prepare(x))

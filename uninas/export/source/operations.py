@@ -234,9 +234,10 @@ WRITERS["zero"] = lambda op, where: Written("torch.zeros_like({0})")
 
 @writes("shared_pos_bias")
 def _shared_pos_bias(op: Op, where: Where) -> Written:
-    grid = where.inputs[0].grid
+    grid, size = where.inputs[0].grid, str(op.attributes()["size"])
     if grid is Grid.FULL:
-        raise FormatError("--to source has no words for shared_pos_bias on a feature map; use --to torch-export")
-    module = call("RelativePositionBias", "1", str(op.attributes()["size"]))
+        helpers = ("RelativePositionBias", "MapPositionBias")
+        return Written("{0} + {self}(*{0}.shape[2:])", call("MapPositionBias", "1", size), helpers)
+    module = call("RelativePositionBias", "1", size)
     size = "*{size}" if grid is Grid.PAIR else "1, 1"
     return Written(f"{{0}} + {{self}}({size})", module, ("RelativePositionBias",))

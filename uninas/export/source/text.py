@@ -10,7 +10,16 @@ from ... import __version__
 from ...genotype import BlockGraph, Genotype, Stage, SubBlock, cost
 from ...ops import Size, Value
 from ...ops.composite import AttentionLayer, SqueezeExciteLayer
-from ...ops.layers import ConvLayer, GlobalPoolLayer, HalvingPool, Layer, LinearLayer, OpLayer, StridedMaxPool
+from ...ops.layers import (
+    ConvLayer,
+    FloorHalvingPool,
+    GlobalPoolLayer,
+    HalvingPool,
+    Layer,
+    LinearLayer,
+    OpLayer,
+    StridedMaxPool,
+)
 from ..errors import FormatError
 from .graphs import GraphClass, write_graph
 from .helpers import BLOCK, HELPERS, PLAIN_SUBBLOCK, SUBBLOCK
@@ -77,9 +86,7 @@ def source_text(
     else:
         ending = detector_backbone(name, init, genotype, framework)
         counted = cost(genotype, size, 0)
-    halves = any(stage.downsample.kind == "pool" for stage in genotype.stages)
-    if halves:
-        file.helpers.add("halving_average")
+    halves = any(stage.downsample.inside for stage in genotype.stages)
     parts = [text for key, text in HELPERS.items() if key in file.helpers]
     parts += [_titled(name_, text, file.uses[name_]) for name_, text in file.texts.items()]
     parts += [SUBBLOCK if halves else PLAIN_SUBBLOCK, BLOCK, ending]
@@ -164,9 +171,6 @@ def _places(uses: list[str]) -> str:
 
 def _blocks(stage: Stage, index: int, before: int, file: _File) -> list[Expression]:
     """The blocks of a stage."""
-    if stage.downsample.kind == "plain_pool":
-        message = f"stages[{index}].downsample.kind: --to source has no words for plain_pool; use --to torch-export"
-        raise FormatError(message)
     found: list[Expression] = []
     for j, block in enumerate(stage.blocks):
         down = beside = behind = None
@@ -179,22 +183,23 @@ def _blocks(stage: Stage, index: int, before: int, file: _File) -> list[Expressi
             after = stage.downsample.behind(stage.width)
             behind = call("nn.Sequential", *_layers(after, file)) if after else None
         subblocks = [
-            _subblock(sub, stage.width, before if inside and k == 0 else None, f"stage {index + 1}", file)
+            _subblock(sub, stage, before if inside and k == 0 else None, f"stage {index + 1}", file)
             for k, sub in enumerate(block.subblocks)
         ]
         found.append(call("Block", *subblocks, down=down, beside=beside, behind=behind))
     return found
 
 
-def _subblock(sub: SubBlock, width: int, before: int | None, place: str, file: _File) -> Call:
+def _subblock(sub: SubBlock, stage: Stage, before: int | None, place: str, file: _File) -> Call:
     """A sub-block; `before` channels come in where it also halves the resolution."""
-    inside, behind = width if before is None else before, sub.activation
-    frame = sub.frame(inside, width)
+    width, behind, down = stage.width, sub.activation, stage.downsample
+    frame = sub.frame(width if before is None else before, width)
     return call(
         "SubBlock",
         _graph(sub.graph, width, place, file),
         norm=_layers(frame[:1], file)[0] if sub.norm else None,
-        down=None if before is None else f"({before}, {width})",
+        down=None if before is None else listed(_layers(down.main(before, width), file)),
+        shortcut=listed(_layers(down.shortcut(before, width), file)) if before is not None and sub.residual else None,
         residual=None if sub.residual else "False",
         activation=_layers(frame[-1:], file)[0] if behind else None,
     )
@@ -262,6 +267,8 @@ def _layer(layer: Any, file: _File, classes: str) -> Expression:
     if isinstance(layer, HalvingPool):
         file.helpers.add("halving_average")
         return "halving_average()"
+    if isinstance(layer, FloorHalvingPool):
+        return "nn.AvgPool2d(2)"
     if isinstance(layer, GlobalPoolLayer):
         file.helpers.add("GlobalAverage")
         return "GlobalAverage()"

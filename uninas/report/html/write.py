@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...files import write_bytes
 from ..drawing.layout import DrawingError
-from ..files import check_target, write_file
+from ..files import check_target
 from .build import build_page
 
 NAME = "report.html"
@@ -42,7 +43,7 @@ def write(
         check_target(out, force)
     page, numbers = build_page(folders, trained, progress)
     content = page.encode()
-    write_file(out, content)
+    write_bytes(out, content, DrawingError)
     return {"out": str(out), "bytes": len(content), **numbers}
 
 

@@ -29,14 +29,11 @@ def write_csv(study: StudyReader, path: Path, force: bool = False) -> int:
     if path.exists() and not force:
         raise StudyError(f"{path}: is there already; --force replaces it")
     count = -1  # the head is no candidate
-    try:
-        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            for row in _rows(study):
-                writer.writerow(row)
-                count += 1
-    except OSError as error:
-        raise StudyError(f"{path}: cannot write: {error.strerror or error}") from None
+    with replacing(path, StudyError) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        for row in _rows(study):
+            writer.writerow(row)
+            count += 1
     return count
 
 
