@@ -203,14 +203,32 @@ def test_of_many_changed_settings_the_first_are_shown(tmp_path):
         Study.resume(tmp_path, {**SETTINGS, **{f"new{i}": i for i in range(20)}})
 
 
-def test_nothing_is_replaced_without_force(tmp_path):
-    chain(tmp_path, 2).close()
+@pytest.mark.parametrize("found", [value("naswot", 0.1), failure("naswot")])
+def test_nothing_is_replaced_without_force(tmp_path, found):
+    with Study.create(tmp_path, SETTINGS) as study:
+        study.admit([candidate(0), candidate(1)], [evaluation(0, 0)], STATE)
+        study.record(0, "search", 0, [found])
     with pytest.raises(StudyError, match="there is a study already; --resume continues it, --force replaces it"):
         Study.create(tmp_path, SETTINGS)
     with Study.resume(tmp_path, SETTINGS) as study:
         assert study.count == 2
     with Study.create(tmp_path, SETTINGS, force=True) as study:
         assert study.count == 0
+
+
+def test_a_start_that_failed_before_anything_was_measured_is_replaced(tmp_path):
+    with Study.create(tmp_path, SETTINGS) as study:
+        study.admit([candidate(0), candidate(1)], [evaluation(0, 0)], STATE)
+    with Study.create(tmp_path, {**SETTINGS, "seed": 7}) as study:
+        assert study.count == 0 and study.settings["seed"] == 7
+
+
+def test_a_file_that_is_no_study_is_not_replaced(tmp_path):
+    for content in (b"mine", b"mine" * 1024):
+        (tmp_path / FILE).write_bytes(content)
+        with pytest.raises(StudyError, match="--force replaces it"):
+            Study.create(tmp_path, SETTINGS)
+        assert (tmp_path / FILE).read_bytes() == content
 
 
 def test_a_replaced_study_leaves_no_log_for_the_new_one(tmp_path):

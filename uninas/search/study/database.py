@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,20 @@ def decoding(path: Path, what: str) -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError, zlib.error, GenotypeError) as error:
         raise StudyError(f"{path}: {what} is damaged: {error}") from None
+
+
+def has_begun(path: Path) -> bool:
+    """Whether there is more in a file than in a study that failed before anything was measured.
+
+    So it is of files that are no study of this version.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return False
+    try:
+        with closing(connect_to_read(path)) as db:
+            return bool(db.execute("SELECT EXISTS (SELECT 1 FROM measurements)").fetchone()[0])
+    except (sqlite3.DatabaseError, OSError):
+        return True
 
 
 def beside(path: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from ...errors import StudyError
 from ...genotype import Block, BlockGraph, Genotype, SubBlock
 from ..measurement import Measurement, State
 from .codec import pack_graph, pack_skeleton
-from .database import connect, make, put_meta, study_errors
+from .database import connect, has_begun, make, put_meta, study_errors
 from .lock import Lock
 from .machine import machine
 from .migrate import MIGRATED, ORIGINAL, migrate, version_of
@@ -69,7 +69,8 @@ class Study(StudyReader):
             force: replace a study that is there.
 
         Raises:
-            StudyError: the folder cannot be written, is in use, or holds a study and `force` is not set.
+            StudyError: the folder cannot be written, is in use, or holds a study of which something was measured, or a
+                file that is no study, and `force` is not set.
         """
         path = folder / FILE
         try:
@@ -78,7 +79,7 @@ class Study(StudyReader):
             raise StudyError(f"{folder}: cannot make the folder: {error.strerror}") from None
         lock = Lock(folder)
         try:
-            if path.exists() and path.stat().st_size and not force:
+            if not force and has_begun(path):
                 raise StudyError(f"{path}: there is a study already; --resume continues it, --force replaces it")
             with study_errors(path):
                 make(path, {"settings": settings, "machine": machine()})
