@@ -22,6 +22,7 @@ from ..mm_compat.distributed import init_distributed, launched_by
 from ..mm_compat.measures import is_worth_logging
 from .config.runtime import LOGGERS, use_amp
 from .errors import DataError, EngineError
+from .memory import keep_freed_memory
 from .weights import read_checkpoint
 
 Result = TypeVar("Result")
@@ -84,7 +85,7 @@ def processes_of(launcher: str) -> int:
 
 
 def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp: bool = False) -> Outcome:
-    """Train as the config says.
+    """Train as the config says. Without a GPU, this process keeps freed memory from then on (see memory.py).
 
     Args:
         resume: continue from the newest checkpoint of the work directory that is whole; without one, start anew.
@@ -94,6 +95,8 @@ def train_config(cfg: Config, resume: bool = False, launcher: str = "none", amp:
     Raises:
         EngineError: something does not fit together; DataError: a broken image.
     """
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     if amp and cfg.optim_wrapper.type == "OptimWrapper":
         use_amp(cfg.optim_wrapper)
     work_dir = Path(cfg.work_dir)
