@@ -31,7 +31,6 @@ def folder(tmp_path: Path) -> Path:
     """Where a user stands who has searched, and trained on ImageNet."""
     small = uninas.blocks.network("coatnet", widths=(8, 16, 32, 32), depths=(1, 1, 1, 1), input_size=32)
     (tmp_path / "runs" / "first").mkdir(parents=True)
-    (tmp_path / "tools").symlink_to(ROOT / "tools")
     for name in ("best.yaml", "runs/first/best.yaml"):
         small.save(tmp_path / name)
     (tmp_path / "runs" / "imagenet").mkdir()
@@ -64,7 +63,7 @@ def test_the_python_runs(page, folder, monkeypatch):
 def test_training_on_digits_as_told(page, folder):
     pytest.importorskip("mmengine")
     (make,) = commands(page, "uninas data make digits")
-    (train,) = commands(page, "python tools/train.py")
+    (train,) = commands(page, "uninas train")
     done = run(make, folder)
     assert done.returncode == 0, done.stderr
     done = run([*train, "--set", "schedule.epochs=2"], folder)
@@ -77,7 +76,7 @@ def test_training_on_digits_as_told(page, folder):
 def test_training_on_large_data_as_told(page, folder):
     """Up to the check of the data, which are not here."""
     pytest.importorskip("mmengine")
-    found = commands(page, "torchrun --nproc_per_node 8 tools/train.py")
+    found = commands(page, "torchrun --nproc_per_node 8 -m uninas train")
     assert len(found) >= 2
     for words in found:
         root = words[words.index("--data-root") + 1]
@@ -89,7 +88,7 @@ def test_training_on_large_data_as_told(page, folder):
 @pytest.mark.parametrize("page", ["docs/training.md"])
 def test_export_as_told(page, folder):
     pytest.importorskip("mmdet")
-    found = commands(page, "python tools/export_backbone.py")
+    found = commands(page, "uninas export-backbone")
     assert len(found) == 2
     for words in found:
         done = run(words, folder)
