@@ -43,6 +43,7 @@ from uninas.engine.tabulate.run import complete
 from uninas.engine.training_scorer import TrainingScorer
 from uninas.errors import StudyError, UninasError
 from uninas.genotype import Genotype, cost
+from uninas.proxies import split_names
 from uninas.search import SearchConfig, Space, search
 from uninas.search.executors import make_executor
 from uninas.units import format_count, parse_count
@@ -51,7 +52,8 @@ LEAST = 0.95
 """Of the most parameters and MACs that all networks have at least."""
 FIRST_SEED = 100
 """Of the trainings that are compared; races use seeds from 0."""
-KNOWN, RANDOM, SCORE, RACE, RANDOM_RACE = "hand-made", "random", "score", "score + race", "random + race"
+KNOWN = "hand-made"
+KINDS = RANDOM, RANDOM_RACE, SCORE, RACE = "random", "random + race", "score", "score + race"
 err = Console(stderr=True)
 
 
@@ -149,11 +151,13 @@ def contenders(arguments: argparse.Namespace) -> Iterator[tuple[str, str, Genoty
     for name, genotype in known(arguments):
         yield KNOWN, name, genotype
     for strategy, by_score, by_race in (("random", RANDOM, RANDOM_RACE), (arguments.strategy, SCORE, RACE)):
-        studies = []
-        for seed in range(arguments.searches):
-            studies.append(searched(arguments, strategy, seed))
-            yield by_score, f"{strategy} {seed}", Genotype.load(studies[-1] / "best.yaml")
-        yield by_race, f"{strategy}, race", raced(arguments, strategy, studies)
+        seeds = range(arguments.first_search, arguments.first_search + arguments.searches)
+        studies = [searched(arguments, strategy, seed) for seed in seeds if {by_score, by_race} & set(arguments.kinds)]
+        if by_score in arguments.kinds:
+            for seed, study in zip(seeds, studies):
+                yield by_score, f"{strategy} {seed}", Genotype.load(study / "best.yaml")
+        if by_race in arguments.kinds:
+            yield by_race, f"{strategy}, race", raced(arguments, strategy, studies)
 
 
 def trained(arguments: argparse.Namespace) -> list[Contender]:
@@ -246,6 +250,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--multiple", type=int, default=16, help="widths of the hand-made networks are multiples of it")
     parser.add_argument("--seeds", type=int, default=5, help="trainings of each network")
     parser.add_argument("--searches", type=int, default=5, help="seeds of each kind of search")
+    parser.add_argument("--first-search", type=int, default=0, help="the first of these seeds")
+    parser.add_argument("--kinds", type=split_names, default=KINDS, help=f"of: {', '.join(KINDS)}")
     parser.add_argument("--iterations", type=int, default=128)
     parser.add_argument("--strategy", default="walk")
     parser.add_argument("--strategy-settings", default="{}", help="of --strategy, as JSON")
@@ -258,6 +264,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--ray", default=None)
     parser.add_argument("--gpus-per-worker", type=float, default=0)
     arguments = parser.parse_args(words)
+    if unknown := set(arguments.kinds) - set(KINDS):
+        parser.error(f"--kinds: there is no {unknown.pop()!r}; choose from: {', '.join(KINDS)}")
     try:
         text, data = report(trained(arguments))
     except UninasError as error:
