@@ -28,7 +28,7 @@ test-all: test
 
 coverage: .venv/all
 	rm -rf build/coverage
-	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest $(or $(ARGS),-m "not slow"); failed=$$?; \
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n 2 --dist loadscope $(or $(ARGS),-m "not slow"); failed=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report; exit $$failed
 
 docs: .venv/all
