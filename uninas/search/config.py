@@ -76,7 +76,7 @@ class SearchConfig(BaseModel):
     "logrank(macs, jacov, ...)"."""
     objectives: str | None = None
     """Several, in place of --proxy, for --strategy pareto: "vkdnw_agg,-params,-latency"; a minus minimises."""
-    iterations: int = Field(128, ge=1)
+    iterations: int = Field(96, ge=1)
     """Networks to evaluate, excluding the starts."""
     seed: int = Field(0, ge=0)
     """The same seed gives the same result."""
