@@ -16,8 +16,9 @@ trainings, plus noise as wide as trainings of one network lie apart.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from rich.table import Table
 
 from uninas import proxies
 from uninas.cli import fail, print_json
+from uninas.engine.race.halving import scatter
 from uninas.errors import UninasError
 from uninas.proxies import split_names
 from uninas.ranking import RankingError
@@ -50,20 +52,16 @@ def bands(params: NDArray[np.float64], least: int) -> list[NDArray[np.int64]]:
 
 def deviation(column: Column) -> float:
     """Between trainings of one network, pooled over those that have several; 0 where none has."""
-    there = np.isfinite(column.trainings)
-    several = there.sum(1) > 1
-    if not several.any():
-        return 0.0
-    squares = np.where(there, column.trainings - column.labels[:, None], 0.0)[several] ** 2
-    return float(np.sqrt(squares.sum() / (there[several].sum(1) - 1).sum()))
+    squares, freedom = scatter(row[np.isfinite(row)].tolist() for row in column.trainings)
+    return math.sqrt(squares / freedom) if freedom else 0.0
 
 
 class Draws:
     """Draws from bands, the same for every score.
 
     Args:
-        stored: scored networks with labels.
-        column: what they reached; the first seed of the scores is used.
+        stored: scored networks; the first seed of the scores is used.
+        column: what they reached; networks without a label are drawn nowhere.
         size: networks of a draw.
         repeats: draws of each band.
     """
@@ -71,16 +69,16 @@ class Draws:
     def __init__(self, stored: Stored, column: Column, size: int, repeats: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
         self.run = stored.runs[0]
-        params = np.array([row["params"] for row in self.run], dtype=float)
-        self.bands = bands(params, size)
+        known = np.flatnonzero(np.isfinite(column.labels))
+        params = np.array([self.run[i]["params"] for i in known], dtype=float)
+        self.bands = [known[band] for band in bands(params, size)]
         if not self.bands:
             raise RankingError(f"no band of size holds {size} networks; give a smaller --draw")
         self.higher = column.higher_is_better
         self.labels = column.labels if self.higher else -column.labels
         self.noise = deviation(column)
-        self.draws = [rng.permutation(band)[:size] for band in self.bands for _ in range(repeats)]
-        shape = len(self.draws), size
-        self.trainings = self.labels[np.array(self.draws)] + rng.normal(0, self.noise, shape)
+        self.draws = np.array([rng.permutation(band)[:size] for band in self.bands for _ in range(repeats)])
+        self.trainings = self.labels[self.draws] + rng.normal(0, self.noise, self.draws.shape)
         self.order = np.array([rng.permutation(size) for _ in self.draws])
 
     def ranked(self, name: str) -> NDArray[np.int64]:
@@ -95,8 +93,8 @@ class Draws:
         """What the network kept reaches on average, when the first `trained` are."""
         first = ranked[:, :trained]
         best = np.take_along_axis(self.trainings, first, 1).argmax(1)
-        places = first[np.arange(len(first)), best]
-        found = float(np.mean([self.labels[draw[place]] for draw, place in zip(self.draws, places)]))
+        draws = np.arange(len(first))
+        found = float(self.labels[self.draws[draws, first[draws, best]]].mean())
         return found if self.higher else -found
 
     def row(self, name: str, counts: Sequence[int]) -> list[float]:
@@ -114,23 +112,20 @@ def study(stored: Stored, names: Sequence[str], column: Column, arguments: argpa
     """The rows of the table, as data."""
     draws = Draws(stored, column, arguments.draw, arguments.repeats, arguments.seed)
     counts = [count for count in TRAINED if count <= arguments.draw]
-    every = range(1, arguments.draw + 1)
-    without = draws.row(NO_SCORE, every)
-    rows = {NO_SCORE: [without[count - 1] for count in counts], **{name: draws.row(name, counts) for name in names}}
-    saved = {name: worth(rows[name][0], without, draws.higher) for name in names}
-    sizes = [len(band) for band in draws.bands]
+    without = draws.row(NO_SCORE, range(1, arguments.draw + 1))
+    rows = {name: draws.row(name, counts) for name in names}
     return {
         "column": column.name,
-        "bands": sizes,
+        "bands": [len(band) for band in draws.bands],
         "trained": counts,
+        "no_score": without,
         "kept": rows,
-        "worth": saved,
+        "worth": {name: worth(row[0], without, draws.higher) for name, row in rows.items()},
         "deviation": draws.noise,
-        "best": without[-1],
     }
 
 
-def shown(found: dict, draw: int) -> Iterator[Table]:
+def shown(found: dict, draw: int) -> Table:
     """The table for people."""
     title = f"{found['column']}: draws of {draw} from bands of {', '.join(map(str, found['bands']))} networks"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
@@ -138,11 +133,12 @@ def shown(found: dict, draw: int) -> Iterator[Table]:
     for count in found["trained"]:
         table.add_column(str(count), justify="right")
     table.add_column("its first is worth", justify="right")
+    table.add_row(NO_SCORE, *(f"{found['no_score'][count - 1]:.2f}" for count in found["trained"]))
     for name, kept in found["kept"].items():
-        saved = found["worth"].get(name, 1)
+        saved = found["worth"][name]
         words = f"{saved} trainings" if saved is not None else f"over {draw}"
-        table.add_row(name, *(f"{value:.2f}" for value in kept), "" if name == NO_SCORE else words)
-    yield table
+        table.add_row(name, *(f"{value:.2f}" for value in kept), words)
+    return table
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -170,8 +166,7 @@ def main(words: Sequence[str] | None = None) -> None:
         print_json({"columns": found})
         return
     for each in found:
-        for table in shown(each, arguments.draw):
-            Console(width=150).print(table)
+        Console(width=150).print(shown(each, arguments.draw))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from uninas.cli.progress import ProgressLog
 from uninas.engine import protocol as protocols
 from uninas.engine.check import check
 from uninas.engine.race import RaceConfig, race
+from uninas.engine.race.halving import scatter
 from uninas.engine.settings import Classification
 from uninas.engine.tabulate import TableFolder
 from uninas.engine.tabulate.draw import Drawn
@@ -150,9 +151,11 @@ def contenders(arguments: argparse.Namespace) -> Iterator[tuple[str, str, Genoty
     """(kind, name, network) of all that are trained; searches and races run as they are needed."""
     for name, genotype in known(arguments):
         yield KNOWN, name, genotype
+    seeds = range(arguments.first_search, arguments.first_search + arguments.searches)
     for strategy, by_score, by_race in (("random", RANDOM, RANDOM_RACE), (arguments.strategy, SCORE, RACE)):
-        seeds = range(arguments.first_search, arguments.first_search + arguments.searches)
-        studies = [searched(arguments, strategy, seed) for seed in seeds if {by_score, by_race} & set(arguments.kinds)]
+        if not {by_score, by_race} & set(arguments.kinds):
+            continue
+        studies = [searched(arguments, strategy, seed) for seed in seeds]
         if by_score in arguments.kinds:
             for seed, study in zip(seeds, studies):
                 yield by_score, f"{strategy} {seed}", Genotype.load(study / "best.yaml")
@@ -203,7 +206,8 @@ def contender(
 
 def report(found: list[Contender]) -> tuple[str, dict]:
     """A table in Markdown, and the same as data."""
-    spread = math.sqrt(statistics.fmean(statistics.variance(one.accuracies) for one in found))
+    squares, freedom = scatter(one.accuracies for one in found)
+    spread = math.sqrt(squares / freedom)
     error = spread / math.sqrt(len(found[0].accuracies))
     best = max((one for one in found if one.kind == KNOWN), key=lambda one: one.mean)
     lines = [

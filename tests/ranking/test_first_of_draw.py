@@ -49,6 +49,14 @@ def test_the_first_of_a_score_that_is_right_is_the_best(module):
     assert draws.row(module.NO_SCORE, [1])[0] == pytest.approx((NETWORKS - 1) / 2, abs=1.5)
 
 
+def test_networks_that_were_not_trained_are_drawn_nowhere(module):
+    found, column = stored()
+    column.trainings[::4] = np.nan
+    draws = module.Draws(found, column, 10, 200, 0)
+    assert [len(band) for band in draws.bands] == [30, 30] and not set(range(0, 80, 4)) & set(draws.draws.flat)
+    assert np.isfinite(draws.row(module.NO_SCORE, [1, 10])).all()
+
+
 def test_what_a_score_is_worth(module):
     without = [5.0, 7.0, 8.0, 8.5]
     assert [module.worth(value, without, True) for value in (4, 5, 7.5, 8.5, 9)] == [1, 1, 3, 4, None]

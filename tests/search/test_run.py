@@ -272,6 +272,15 @@ def test_results_without_a_study_are_not_overwritten(config):
     assert (settings.out / "best.yaml").read_text() == "mine"
 
 
+def test_nor_are_results_beside_a_start_that_failed(config):
+    settings = config()
+    Study.create(settings.out, {}).close()  # nothing was measured
+    (settings.out / "best.yaml").write_text("mine")
+    with pytest.raises(StudyError, match=r"best.yaml is there already; --force"):
+        search(settings, scorer=HashScorer())
+    assert (settings.out / "best.yaml").read_text() == "mine"
+
+
 def test_several_starts_and_a_file_among_them(config, tmp_path, coatnet):
     path = tmp_path / "mine.yaml"
     coatnet.save(path)

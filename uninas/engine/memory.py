@@ -1,8 +1,8 @@
 """Memory that tensors on the CPU have freed is kept for the next ones.
 
 glibc takes every block above 32 MiB from the kernel and gives it back when it is freed. A training step frees and asks
-for the same activations again and again, and the kernel clears each page anew: a third of the time of a training on
-32 x 32 images went there.
+for the same activations again and again, and the kernel clears each page anew: up to a third of the time of training on
+32 x 32 images, beside other work on two cores, went there.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from .scoring import Scorer, derived_seed
 from .space import Space
 from .state import SearchState
 from .study import FILE, NewCandidate, NewEvaluation, Study
+from .study.database import has_begun
 from .summary import Summary
 from .table import SEARCH, Table, latency_metric
 from .view import SearchView
@@ -227,7 +228,7 @@ def _open(config: SearchConfig, fingerprint: dict) -> Study:
     if config.resume:
         return Study.resume(config.out, fingerprint, MAY_GROW)
     leftovers = [name for name in (BEST, SUMMARY) if (config.out / name).exists()]
-    if leftovers and not config.force and not (config.out / FILE).exists():
+    if leftovers and not config.force and not has_begun(config.out / FILE):
         raise StudyError(f"{config.out / leftovers[0]} is there already; --force replaces it")
     study = Study.create(config.out, fingerprint, config.force)
     for path in [config.out / name for name in leftovers] + sorted((config.out / FRONT).glob("*.yaml")):

@@ -8,7 +8,7 @@ with another seed, until it is clear on which side it is or the repeats are used
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, variance
 
 Runner = tuple[int, int]
@@ -37,13 +37,16 @@ def deviation(results: Results, prior: float) -> float:
         prior: what it is taken for while there are few, as two degrees of freedom: that of an accuracy on so many
             held-out images, at least.
     """
-    squares, freedom = 2 * prior**2, 2
-    for values in results.values():
-        known = [value for value in values if value is not None]
-        if len(known) > 1:
-            squares += variance(known) * (len(known) - 1)
-            freedom += len(known) - 1
-    return math.sqrt(squares / freedom)
+    known = ([value for value in values if value is not None] for values in results.values())
+    squares, freedom = scatter(known)
+    return math.sqrt((squares + 2 * prior**2) / (freedom + 2))
+
+
+def scatter(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """Squared distances from the mean of each group of several values, summed up, and their degrees of freedom."""
+    several = [values for values in groups if len(values) > 1]
+    freedom = [len(values) - 1 for values in several]
+    return sum(variance(values) * free for values, free in zip(several, freedom)), sum(freedom)
 
 
 def undecided(results: Results, keep: int, repeats: int, prior: float) -> list[Runner]:
