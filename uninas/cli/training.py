@@ -49,6 +49,9 @@ def train(
     seeded = [] if seed is None else [f"seed={seed}"]
     plan = protocol.load(protocol_name, protocol.parse_changes([*(changes or []), *seeded]))
 
+    from ..mm_compat import import_yapf
+
+    import_yapf()  # each process of torchrun may be the first on this machine
     from ..engine.check import check  # with torch and mmengine, after what is answered without
     from ..engine.config import build_config
     from ..engine.run import processes_of, rank, train_config
@@ -84,6 +87,9 @@ def test(
     as_json: JsonOption = False,
 ) -> None:
     """Validates a checkpoint on held-out data, those of its protocol, and prints the metrics."""
+    from ..mm_compat import import_yapf
+
+    import_yapf()
     from ..engine.use import config_of, test_checkpoint
 
     cfg = config_of(checkpoint, data_root)

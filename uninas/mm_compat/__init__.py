@@ -6,6 +6,7 @@ no-op where it is not needed.
 """
 
 from .errors import CompatError
+from .grammar import import_yapf
 from .measures import prepare
 
-__all__ = ["CompatError", "prepare"]
+__all__ = ["CompatError", "import_yapf", "prepare"]

@@ -11,6 +11,7 @@ import torch
 
 from . import operators
 from .errors import CompatError
+from .grammar import import_yapf
 
 SILENCED = (
     '"FileClient" will be deprecated',
@@ -27,6 +28,7 @@ SILENCED = (
 
 def prepare() -> None:
     """Make the installed OpenMMLab packages usable. Safe to call more than once."""
+    import_yapf()
     operators.install()
     allow_checkpoint_types()
     for start in SILENCED:
