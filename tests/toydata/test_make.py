@@ -9,6 +9,7 @@ from PIL import Image
 
 from uninas.engine.errors import DataError
 from uninas.toydata import KINDS, MARKER, make
+from uninas.toydata.relations import APART, DIRECTIONS, SIZE, pair
 from uninas.toydata.shapes import Shape
 
 
@@ -16,7 +17,7 @@ def files(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.parametrize("kind", ["tiny-imagenet", "tiny-coco", "tiny-ade"])
+@pytest.mark.parametrize("kind", ["tiny-imagenet", "tiny-coco", "tiny-ade", "tiny-relations"])
 def test_the_seed_decides_everything(tmp_path, kind):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         make(kind, tmp_path / name, seed=seed, train=8, val=8)
@@ -83,6 +84,25 @@ def test_tiny_ade_has_masks_of_the_images_sizes_and_labels(tmp_path):
             seen |= set(np.unique(np.asarray(mask)).tolist())
     assert seen == {0, 1, 2, 3, 4}
     assert (tmp_path / "d/objectInfo150.txt").read_text().splitlines()[1].endswith("\tsky")
+
+
+def test_tiny_relations_is_read_as_idx_and_its_class_is_where_the_ring_is(tmp_path):
+    pytest.importorskip("mmengine")
+    from uninas.engine.idx import read_split
+
+    counts = make("tiny-relations", tmp_path / "d", train=40, val=16)
+    assert counts == {"classes": DIRECTIONS, "train": 40, "val": 16}
+    images, labels = read_split(tmp_path / "d", "train")
+    assert images.shape == (40, SIZE, SIZE) and np.bincount(labels).tolist() == [5] * DIRECTIONS
+    assert len(read_split(tmp_path / "d", "t10k")[0]) == 16
+
+    rng = np.random.default_rng(0)
+    for direction in range(DIRECTIONS):
+        disk, ring = pair(rng, direction * 2 * np.pi / DIRECTIONS)
+        across, down = ring.x - disk.x, ring.y - disk.y
+        assert round(np.arctan2(down, across) / (2 * np.pi / DIRECTIONS)) % DIRECTIONS == direction
+        assert APART[0] <= np.hypot(across, down) <= APART[1]
+        assert all(s.radius <= place <= SIZE - s.radius for s in (disk, ring) for place in (s.x, s.y))
 
 
 def test_nothing_is_overwritten_without_force(tmp_path):

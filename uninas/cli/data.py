@@ -20,7 +20,9 @@ def make_data(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="tiny-imagenet, digits, tiny-coco or tiny-ade.", autocompletion=completion.data_sets
+            metavar="KIND",
+            help="tiny-imagenet, digits, tiny-coco, tiny-ade or tiny-relations.",
+            autocompletion=completion.data_sets,
         ),
     ],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="A new folder; default: data/KIND.")] = None,

@@ -11,7 +11,7 @@ import numpy as np
 from ..engine.errors import DataError
 from ..engine.files import new_folder
 from ..errors import nearest
-from . import folders, scenes
+from . import folders, relations, scenes
 
 MARKER = "made_by_uninas.json"
 
@@ -20,6 +20,7 @@ KINDS: dict[str, Callable[..., dict[str, int]]] = {
     "digits": folders.digits,
     "tiny-coco": scenes.tiny_coco,
     "tiny-ade": scenes.tiny_ade,
+    "tiny-relations": relations.tiny_relations,
 }
 
 
