@@ -38,15 +38,18 @@ def save_for_timm(
         force: replace the files of an earlier save.
 
     Raises:
-        TimmError: the folder has such files already, or the model is another.
+        TimmError: the folder has such files already or cannot be written to, or the model is another.
     """
     model = _as_timm(model)
     directory = Path(directory)
     there = [name for name in (CONFIG, WEIGHTS) if (directory / name).exists()]
     if there and not force:
         raise TimmError(f"{directory}: has {there[0]} already: choose another folder, or force=True to replace it")
-    directory.mkdir(parents=True, exist_ok=True)
-    with replacing(directory / CONFIG) as place, replacing(directory / WEIGHTS) as weights:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise TimmError(f"{directory}: cannot be made: {problem.strerror or problem}") from None
+    with replacing(directory / CONFIG, TimmError) as place, replacing(directory / WEIGHTS, TimmError) as weights:
         save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, weights)
         # timm keeps what create_model was given: a path or an object, which would not travel
         model._model_args = {"seed": model.seed}  # type: ignore[assignment]
