@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from report.conftest import make_study
 from uninas.errors import StudyError
 from uninas.report.collect import collect, labels
+from uninas.report.html.facts import tiles_of
 from uninas.report.progress import summary_lines
 from uninas.report.statistics import correlations, moves_of
 from uninas.search import Study
@@ -205,3 +207,12 @@ def test_the_end_of_a_search_says_worse_where_a_metric_is(study):
     lines = summary_lines(summary.model_copy(update={"members": [member]}))
     (line,) = (line for line in lines if "jacov" in line)
     assert line.endswith("-16.1898 -> -16.202          worse by 0.01222 +- 0.02417")
+
+
+def test_a_gain_that_could_not_be_measured_is_said_to_be_unknown(report):
+    (run,) = report.runs
+    assert run.finished is not None
+    unknown = run.finished.model_copy(update={"gain": None, "gain_se": None})
+    assert "gain   unknown: a score on fresh seeds failed" in summary_lines(unknown)
+    tiles = tiles_of(report, replace(run, finished=unknown))
+    assert tiles[0][2] == "against the start unknown: a score on fresh seeds failed"

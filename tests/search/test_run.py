@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import uninas
 from uninas.errors import ProxyError, SpaceError, StudyError
 from uninas.genotype import Genotype
 from uninas.search import Interrupted, Space, Study, Summary, search
+from uninas.search.measurement import State
 from uninas.search.study import FILE
 
 from .fakes import HashScorer
@@ -192,25 +194,57 @@ def phase_code(db, phase: str):
     return db.execute("SELECT id FROM phases WHERE name = ?", (phase,)).fetchone()[0]
 
 
-def test_a_failure_at_the_end_changes_nothing_of_the_search(config, tmp_path, monkeypatch):
-    """What fails on fresh seeds was, and stays, scored in the search."""
+def fail(monkeypatch, where) -> None:
+    """Measurements at which `where(genotype, phase, repeat)` holds fail from now on."""
     measure = HashScorer.measure
 
-    def fails_late(self, genotype, phase, repeat, metrics):
-        from dataclasses import replace
-
+    def fails_there(self, genotype, phase, repeat, metrics):
         found = measure(self, genotype, phase, repeat, metrics)
-        if phase == "leaders" and repeat == 1:
-            from uninas.search.measurement import State
+        if not where(genotype, phase, repeat):
+            return found
+        return [replace(m, value=None, state=State.FAILED, reason="not finite: made up") for m in found]
 
-            return [replace(m, value=None, state=State.FAILED, reason="not finite: made up") for m in found]
-        return found
+    monkeypatch.setattr(HashScorer, "measure", fails_there)
 
-    monkeypatch.setattr(HashScorer, "measure", fails_late)
+
+def test_a_failure_at_the_end_changes_nothing_of_the_search(config, monkeypatch):
+    """What fails on fresh seeds was, and stays, scored in the search."""
+    fail(monkeypatch, lambda genotype, phase, repeat: phase == "leaders" and repeat == 1)
     summary = search(config(iterations=9), scorer=HashScorer())
     assert summary.failed == 0
     assert summary.best.search_score is not None
     assert all(leader.score is None for leader in summary.leaders)
+
+
+def test_a_start_without_a_fresh_score_leaves_the_gain_unknown(config, coatnet, monkeypatch):
+    def of_the_start(genotype, phase, repeat):
+        return phase == "fresh" and repeat == 1 and genotype.key == coatnet.key
+
+    fail(monkeypatch, of_the_start)
+    summary = search(config(iterations=9, tidy=True), scorer=HashScorer())
+    assert summary.best.key != summary.start.key
+    assert summary.best.score is not None and summary.start.score is None
+    assert (summary.gain, summary.gain_se) == (None, None)
+    assert [member.lead for member in summary.members] == [None]
+    assert essence(search(config(iterations=9, tidy=True, resume=True), scorer=HashScorer())) == essence(summary)
+
+
+def test_a_winner_without_a_fresh_score_is_not_tidied(config, monkeypatch):
+    """The start cannot win in its place: it is beyond the limit."""
+    fail(monkeypatch, lambda genotype, phase, repeat: phase == "fresh" and repeat == 1)
+    settings = config(max_latency="10ms@1x32", iterations=9, tidy=True)
+    summary = search(settings, scorer=HashScorer())
+    assert Study.open(settings.out).candidate(summary.start.candidate).refused
+    assert summary.best.key != summary.start.key and summary.best.score is None
+    assert summary.gain is None and not summary.tidied
+
+
+def test_what_is_cheap_to_know_is_known_where_a_score_failed(config, coatnet, monkeypatch):
+    """Costs are exact in every repeat, whatever failed in it."""
+    fail(monkeypatch, lambda genotype, phase, repeat: phase == "fresh" and repeat == 1 and genotype.key == coatnet.key)
+    two = {"strategy": "pareto", "strategy_settings": {"population": 4}, "objectives": "-params,naswot"}
+    summary = search(config(**two, iterations=9, fresh_repeats=3), scorer=HashScorer())
+    assert summary.gain == summary.start.params - summary.best.params > 0
 
 
 def test_a_search_goes_on_with_more_iterations(config, tmp_path):
@@ -222,6 +256,14 @@ def test_a_search_goes_on_with_more_iterations(config, tmp_path):
     whole = search(config(iterations=14, out=tmp_path / "whole"), scorer=HashScorer())
     keys = [row.key for row in Study.open(tmp_path / "run").candidates() if row.move != "tidy"]
     assert keys == [row.key for row in Study.open(tmp_path / "whole").candidates() if row.move != "tidy"]
+    assert essence(more) == essence(whole)
+
+
+def test_a_search_goes_on_with_fewer_repeats_at_the_end(config, tmp_path):
+    """What an earlier end measured on more seeds takes no part in a later one."""
+    search(config(iterations=8, leader_repeats=5, fresh_repeats=6), scorer=HashScorer())
+    more = search(config(iterations=14, resume=True), scorer=HashScorer())
+    whole = search(config(iterations=14, out=tmp_path / "whole"), scorer=HashScorer())
     assert essence(more) == essence(whole)
 
 

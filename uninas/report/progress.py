@@ -84,7 +84,7 @@ def summary_lines(summary: Summary) -> list[str]:
         f"{summary.over_limits} over the limits, {summary.too_slow} too slow, {summary.failed} without a score)",
         f"start  {_found(summary.start)}",
         f"best   {_found(summary.best)}",
-        f"gain   {summary.gain:.4f} +- {summary.gain_se:.4f} on seeds that the search never used",
+        f"gain   {_gain(summary)}",
     ]
     for member in summary.members:
         if member.lead is not None and member.best is not None and member.start is not None:
@@ -102,6 +102,12 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.stopped:
         lines.append(f"stopped early: {summary.stopped}")
     return [*lines, "wrote", *(f"  {file}" for file in summary.files)]
+
+
+def _gain(summary: Summary) -> str:
+    if summary.gain is None:
+        return "unknown: a score on fresh seeds failed"
+    return f"{summary.gain:.4f} +- {summary.gain_se:.4f} on seeds that the search never used"
 
 
 def _found(found: Found) -> str:

@@ -46,14 +46,14 @@ class FinalEvaluation:
         leaders = self.leaders(start)
         self.measurer.measure(leaders, LEADERS, config.leader_repeats, self.metrics)
         ranked = sorted(leaders, key=lambda candidate: (-self._mean(candidate, LEADERS), candidate))
-        best = ranked[0]
+        best = next((candidate for candidate in ranked if self._table.is_complete(candidate)), start)
         self.measurer.measure((best, start), FRESH, config.fresh_repeats, self.metrics)
         if self._table.is_complete(start) and not self._mean(best, FRESH) > self._mean(start, FRESH):
             best = start
         removals: list[Removal] = []
-        if config.tidy and best != start:
+        if config.tidy and best != start and math.isfinite(self._mean(best, FRESH)):
             best, removals = self._tidied(best)
-        gain, gain_se = self._lead(best, start) if best != start else (0.0, 0.0)
+        gain, gain_se = self._gain(best, start) if best != start else (0.0, 0.0)
         scores = self.view.scores()
         known = [float(score) for score in scores if math.isfinite(score)]
         noise = self.state.statistics.noise_variance
@@ -103,21 +103,28 @@ class FinalEvaluation:
         found = [int(candidate) for candidate in order if math.isfinite(scores[candidate])]
         return found if start in found else [*found, start]
 
+    def _by_repeat(self, candidate: int, phase: str) -> np.ndarray:
+        """The objective on each repeat of a phase that counts: an earlier end of the search may have measured more."""
+        return self._objective.by_repeat(self._table, candidate, phase)[: self._repeats.get(phase)]
+
+    @property
+    def _repeats(self) -> dict[str, int]:
+        return {LEADERS: self.config.leader_repeats, FRESH: self.config.fresh_repeats}
+
     def _mean(self, candidate: int, phase: str) -> float:
         """Mean score of a phase; minus infinity when one repeat has none."""
-        values = self._objective.by_repeat(self._table, candidate, phase)
-        return float(values.mean()) if len(values) and not np.isnan(values).any() else -math.inf
+        mean = _mean_or_none(self._by_repeat(candidate, phase))
+        return -math.inf if mean is None else mean
 
-    def _lead(self, candidate: int, other: int) -> tuple[float, float]:
-        """Mean lead on the fresh seeds and its standard error, from differences repeat by repeat."""
-        mine, theirs = (self._objective.by_repeat(self._table, number, FRESH) for number in (candidate, other))
-        return mean_and_error(mine - theirs)
+    def _gain(self, candidate: int, other: int) -> tuple[float | None, float | None]:
+        """Mean lead on the fresh seeds and its standard error."""
+        return _lead(self._by_repeat(candidate, FRESH), self._by_repeat(other, FRESH))
 
     def _member(self, metric: str, best: int, start: int) -> Member:
-        mine, theirs = (self._table.values(number, metric, FRESH) for number in (best, start))
+        repeats = self._repeats[FRESH]
+        mine, theirs = (self._table.values(number, metric, FRESH)[:repeats] for number in (best, start))
         sign = self._objective.signs[self._objective.metrics.index(metric)]
-        complete = len(mine) == len(theirs) and not np.isnan(mine).any() and not np.isnan(theirs).any()
-        lead, error = mean_and_error(sign * (mine - theirs)) if complete else (None, None)
+        lead, error = _lead(sign * mine, sign * theirs)
         return Member(
             metric=metric,
             best=_mean_or_none(mine),
@@ -128,7 +135,7 @@ class FinalEvaluation:
 
     def _found(self, candidate: int, phase: str) -> Found:
         row = self.study.candidate(candidate)
-        values = self._objective.by_repeat(self._table, candidate, phase)
+        values = self._by_repeat(candidate, phase)
         complete = len(values) > 1 and not np.isnan(values).any()
         score, error = mean_and_error(values) if complete else (None, None)
         search_score = self.view.score(candidate)
@@ -148,8 +155,8 @@ class FinalEvaluation:
 
     def _tidied(self, best: int) -> tuple[int, list[Removal]]:
         """The winner without what it does not need, as a candidate of its own; itself if it needs everything."""
-        values = self._objective.by_repeat(self._table, best, FRESH)
-        least = float(values.mean()) - stdev(values) / math.sqrt(len(values))
+        mean, error = mean_and_error(self._by_repeat(best, FRESH))
+        least = mean - error
         limits = self.view.limits
 
         def keeps(genotype: Genotype) -> bool:
@@ -195,6 +202,13 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
     """The mean and its standard error; the error is 0 for a single value."""
     found: list[Any] = [float(value) for value in values]
     return fmean(found), stdev(found) / math.sqrt(len(found)) if len(found) > 1 else 0.0
+
+
+def _lead(mine: np.ndarray, theirs: np.ndarray) -> tuple[float | None, float | None]:
+    """Mean lead and its standard error, from differences repeat by repeat; None where a repeat has no value."""
+    common = min(len(mine), len(theirs))  # costs, the same in every repeat, may have fewer entries
+    differences = mine[:common] - theirs[:common]
+    return mean_and_error(differences) if common and not np.isnan(differences).any() else (None, None)
 
 
 def _mean_or_none(values: np.ndarray) -> float | None:

@@ -57,9 +57,9 @@ class Summary(BaseModel):
     """The winner among the leaders, tidied; or the best start when the winner is not above it on fresh seeds."""
     start: Found
     """The best of the starts."""
-    gain: float
-    """Fresh score of the best less that of the start."""
-    gain_se: float
+    gain: float | None
+    """Fresh score of the best less that of the start; None when one of these could not be measured."""
+    gain_se: float | None
     """Standard error of `gain`, from differences repeat by repeat."""
     members: list[Member]
     """The metrics of the first objective one by one."""

@@ -18,7 +18,9 @@ def tiles_of(report: Report, run: Run) -> list[tuple[str, str, str]]:
     if run.finished is not None:
         found = run.finished
         score, error = found.best.score, found.best.score_se
-        gain = f"{found.gain:+.4g} ± {found.gain_se:.2g} against the start"
+        gain = "against the start unknown: a score on fresh seeds failed"
+        if found.gain is not None:
+            gain = f"{found.gain:+.4g} ± {found.gain_se:.2g} against the start"
         tiles.append((f"{run.objectives[0].name}, on fresh seeds", _number(score, error), gain))
     elif best is not None:
         row = float(report.scores[best, 0])
