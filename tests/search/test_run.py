@@ -19,6 +19,7 @@ from uninas.errors import ProxyError, SpaceError, StudyError
 from uninas.genotype import Genotype
 from uninas.search import Interrupted, Space, Study, Summary, search
 from uninas.search.measurement import State
+from uninas.search.strategies.random import RandomSearch
 from uninas.search.study import FILE
 
 from .fakes import HashScorer
@@ -385,6 +386,39 @@ def test_asynchronous_searches_finish_and_resume(config, tmp_path, strategy):
     db.close()
     assert None not in told and sorted(told) == list(range(min(told), min(told) + len(told)))
     state.close()
+
+
+@pytest.mark.parametrize("failing", ["coatnet", "resnet"])
+def test_one_start_that_cannot_be_scored_ends_no_asynchronous_search(config, space, monkeypatch, failing):
+    key = space.start(failing).key
+    fail(monkeypatch, lambda genotype, phase, repeat: genotype.key == key)
+    settings = {"strategy": "evolution", "start": "coatnet,resnet", "iterations": 6, "asynchronous": True}
+    summary = search(config(**settings), scorer=HashScorer())
+    assert summary.evaluated == 6 and summary.start.key != key
+    state = Study.open(config().out).meta("state")
+    assert summary.start.candidate in state["strategy"]["alive"]  # it was known when the population was begun
+
+
+def test_starts_that_cannot_be_scored_are_an_error_in_an_asynchronous_search_too(config):
+    settings = {**options("random"), "start": "coatnet,resnet", "asynchronous": True}
+    for resume in (False, True):
+        with pytest.raises(StudyError, match="no start can be scored by naswot: not finite: made up"):
+            search(config(**settings, resume=resume), scorer=HashScorer(failing=1.0))
+
+
+def test_what_is_complete_together_with_the_starts_is_told(config, monkeypatch):
+    """As after a kill of an asynchronous search of an earlier version, which asked before the starts were measured."""
+    told = []
+    monkeypatch.setattr(RandomSearch, "tell", lambda self, view, results: told.extend(r.candidate for r in results))
+    settings = {**options("random"), "iterations": 4, "asynchronous": True}
+    search(config(**settings), scorer=HashScorer())
+    first, told = told, []
+    db = sqlite3.connect(config().out / FILE)
+    with db:
+        db.execute("UPDATE evaluations SET told = NULL")
+    db.close()
+    search(config(**settings, resume=True), scorer=HashScorer())
+    assert sorted(told) == sorted(first) == [1, 2, 3, 4]
 
 
 def test_settings_that_contradict_each_other(config):

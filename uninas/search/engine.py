@@ -7,7 +7,8 @@
 What an ask gives depends only on the stored state and on its number, and a measurement on nothing but the candidate. A
 search that was killed therefore goes on exactly as if it had not been: what was asked and not told is measured where
 measurements are missing, and told. Synchronous searches tell all of an ask at once, in the order it was asked, so that
-workers change nothing; asynchronous ones tell each evaluation when it is complete, and the study holds that order.
+workers change nothing; asynchronous ones tell each evaluation when it is complete, and the study holds that order. No
+strategy is asked before all of the starts are measured.
 """
 
 from __future__ import annotations
@@ -84,13 +85,19 @@ class Engine:
     def _step(self) -> None:
         """Tells what can be told and asks for more, until there is something to wait for or nothing left to do."""
         while True:
-            if self._complete and (self.plan.asynchronous or not self._under_way):
+            if self._under_way and (self._begins or not self.plan.asynchronous):
+                return
+            if self._complete:
                 self._tell()
-            busy = len(self._under_way)
-            room = self.plan.capacity - busy if self.plan.asynchronous else 0 if busy else self.plan.generation
+            room = self.plan.capacity - len(self._under_way) if self.plan.asynchronous else self.plan.generation
             room = min(room, self.plan.iterations - self.state.evaluated(self.study.count))
             if room < 1 or self.state.stopped or not self._ask(room):
                 return
+
+    @property
+    def _begins(self) -> bool:
+        """Whether something of the beginning is still being measured."""
+        return any(evaluation.ask == 0 for evaluation, _ in self._under_way.values())
 
     def _ask(self, room: int) -> bool:
         """Asks for at most `room` new networks; False when nothing was asked for."""
@@ -183,13 +190,13 @@ class Engine:
             scored = table.is_complete(row.id)
             if scored:
                 observe(statistics, self.view.objectives[0], table, row.id, row.parent)
-            results.append(Result(row.id, scored))
-        if complete[0].ask > 0:
+            if evaluation.ask > 0:
+                results.append(Result(row.id, scored))
+        starts = range(self.state.starts)
+        if complete[0].ask == 0 and not any(table.is_complete(start) or self._is_refused(start) for start in starts):
+            raise StudyError(f"no start can be scored by {self.view.objectives[0].name}: {self._why(starts[0])}")
+        if results:
             self.strategy.tell(self.view, results)
-        elif not any(result.scored or self._is_refused(result.candidate) for result in results):
-            raise StudyError(
-                f"no start can be scored by {self.view.objectives[0].name}: {self._why(results[0].candidate)}"
-            )
         self.study.tell([evaluation.id for evaluation in complete], self._stored())
 
     def _is_refused(self, candidate: int) -> bool:
