@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -478,6 +479,40 @@ def test_a_limit_on_latency_is_measured_before_anything_is_scored(config):
     assert all("beyond max_latency = 10ms@1x32" in row.refused for row in study.candidates() if row.refused)
     seconds = {row.candidate: row.value for row in study.scores("latency")}
     assert slow == {candidate for candidate, value in seconds.items() if value > 0.01}
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_limit_on_latency_that_nothing_meets_ends_the_search(config, coatnet, tmp_path, monkeypatch, asynchronous):
+    """But the start; and it ends there after a kill, too."""
+    monkeypatch.setattr("uninas.search.engine.OUT_OF_REACH", 12)
+    measure, left = HashScorer.measure, math.inf
+
+    def slow(self, genotype, phase, repeat, metrics):
+        nonlocal left
+        if (left := left - 1) < 0:
+            raise KeyboardInterrupt
+        seconds = 0.001 if genotype.key == coatnet.key else 0.01 + 0.001 * int(genotype.key[0], 16)
+        found = measure(self, genotype, phase, repeat, metrics)
+        return [replace(m, value=seconds) for m in found] if phase == "latency" else found
+
+    monkeypatch.setattr(HashScorer, "measure", slow)
+    settings = {**options("random"), "max_latency": "5ms@1x32", "asynchronous": asynchronous}
+    whole = search(config(**settings, out=tmp_path / "whole"), scorer=HashScorer())
+    assert whole.best.key == whole.start.key and (whole.evaluated, whole.too_slow) == (0, 12)
+    nearest = min(row.value for row in Study.open(tmp_path / "whole").scores("latency") if row.candidate > 0)
+    told = f"the fastest beyond max_latency = 5ms@1x32 took {1000 * nearest:.3g} ms"
+    assert whole.stopped == f"12 networks in a row were beyond a limit on latency: {told}"
+    left = 8
+    with pytest.raises(Interrupted):
+        search(config(**settings), scorer=HashScorer())
+    left = math.inf
+    assert essence(search(config(**settings, resume=True), scorer=HashScorer())) == essence(whole)
+    assert contents(config().out) == contents(tmp_path / "whole")
+
+
+def test_nor_may_the_start_be_beyond_it(config):
+    with pytest.raises(StudyError, match=r"study.sqlite: no network has a score: 1\d\d networks .* took .* ms; begin"):
+        search(config(max_latency="0.001ms@1x32"), scorer=HashScorer())
 
 
 def test_latency_can_be_an_objective(config):

@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import numpy as np
+
 from ..errors import StudyError
+from .limits import BEYOND
 from .measurer import Measurer
 from .scoring import derived_seed
 from .state import SearchState
@@ -29,6 +32,8 @@ from .view import SearchView, observe
 
 EMPTY_ASKS = 10
 """Asks in a row that find nothing new, before the search ends."""
+OUT_OF_REACH = 100
+"""Networks in a row that are beyond a limit on latency, before the search ends; more where its iterations are."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +96,39 @@ class Engine:
                 self._tell()
             room = self.plan.capacity - len(self._under_way) if self.plan.asynchronous else self.plan.generation
             room = min(room, self.plan.iterations - self.state.evaluated(self.study.count))
-            if room < 1 or self.state.stopped or not self._ask(room):
+            if room < 1 or self.state.stopped or self._out_of_reach() or not self._ask(room):
                 return
 
     @property
     def _begins(self) -> bool:
         """Whether something of the beginning is still being measured."""
         return any(evaluation.ask == 0 for evaluation, _ in self._under_way.values())
+
+    def _out_of_reach(self) -> bool:
+        """Ends the search when nothing meets a limit on latency, as far as so many networks in a row tell."""
+        count = self.state.statistics.too_slow_in_a_row
+        if count < max(OUT_OF_REACH, self.plan.iterations):
+            return False
+        if self._under_way:  # something among this may meet it
+            return True
+        why = f"{count} networks in a row were beyond a limit on latency: {self._nearest()}"
+        if not np.isfinite(self.view.scores()).any():
+            raise StudyError(f"{self.study.path}: no network has a score: {why}; begin a search with a wider limit")
+        self.state.stopped = why
+        self.study.save(self._stored())
+        return True
+
+    def _nearest(self) -> str:
+        """The limits on latency that networks break, and what the nearest of these took."""
+        found = []
+        refused = [row.id for row in self.study.rows() if row.refused is not None]
+        for name, bound in self.view.limits.latencies.items():
+            latencies = (self.view.table.mean(candidate, latency_metric(bound.shape)) for candidate in refused)
+            beyond = [seconds for seconds in latencies if seconds is not None and BEYOND[name](seconds, bound.seconds)]
+            if beyond:
+                kind, nearest = ("fastest", min(beyond)) if name == "max_latency" else ("slowest", max(beyond))
+                found.append(f"the {kind} beyond {name} = {bound} took {1000 * nearest:.3g} ms")
+        return ", ".join(found) or "none could be measured"
 
     def _ask(self, room: int) -> bool:
         """Asks for at most `room` new networks; False when nothing was asked for."""
@@ -163,21 +194,12 @@ class Engine:
         """Whether a candidate is beyond a limit on latency, or its latency could not be measured."""
         if self._is_refused(candidate):
             return True
-        for name in ("max_latency", "min_latency"):
-            bound = getattr(self.view.limits, name)
-            if bound is None:
-                continue
-            seconds = self.view.table.mean(candidate, latency_metric(bound.shape))
-            if seconds is None:
-                why = "its latency could not be measured"
-            elif (seconds > bound.seconds) if name == "max_latency" else (seconds < bound.seconds):
-                why = f"{1000 * seconds:.3g} ms are beyond {name} = {bound}"
-            else:
-                continue
-            self.study.refuse(candidate, why)
-            self.view.table.exclude(candidate)
-            return True
-        return False
+        why = self.view.too_slow(candidate)
+        if why is None:
+            return False
+        self.study.refuse(candidate, why)
+        self.view.table.exclude(candidate)
+        return True
 
     def _tell(self) -> None:
         """Tells the strategy what is complete, in the order it was asked for, and stores what it makes of that."""
@@ -186,8 +208,10 @@ class Engine:
         results = []
         for evaluation in complete:
             row = self.study.candidate(evaluation.candidate)
-            statistics.too_slow += row.refused is not None and row.id >= self.state.first
             scored = table.is_complete(row.id)
+            refused = row.refused is not None and row.id >= self.state.first
+            statistics.too_slow += refused
+            statistics.too_slow_in_a_row = 0 if scored else statistics.too_slow_in_a_row + refused
             if scored:
                 observe(statistics, self.view.objectives[0], table, row.id, row.parent)
             if evaluation.ask > 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import gt, lt
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -40,6 +42,8 @@ Latency = Annotated[LatencyBound, BeforeValidator(validated(_latency))]
 
 COSTS = ("params", "macs")
 """What is counted and can be bounded, as fields of `NetworkCost`."""
+BEYOND: dict[str, Callable[[float, float], bool]] = {"max_latency": gt, "min_latency": lt}
+"""Whether measured seconds break a bound on latency, by its name."""
 
 
 class Limits(BaseModel):
@@ -97,6 +101,11 @@ class Limits(BaseModel):
         """The bounds on what is counted that are set, by name."""
         names = (f"{side}_{what}" for what in COSTS for side in ("max", "min"))
         return {name: getattr(self, name) for name in names if getattr(self, name)}
+
+    @property
+    def latencies(self) -> dict[str, LatencyBound]:
+        """The bounds on latency that are set, by name."""
+        return {name: bound for name in BEYOND if (bound := getattr(self, name)) is not None}
 
     def cost(self, genotype: Genotype) -> NetworkCost:
         """Parameters and MACs as these limits count them."""

@@ -102,10 +102,12 @@ class _Search:
         self.config, self.space, self.limits, self.study, self.notify = config, space, limits, study, notify
         self.state = SearchState.model_validate(study.meta("state") or {})
         objectives = config.objectives_of
-        bounds = [bound for bound in (limits.max_latency, limits.min_latency) if bound is not None]
         self.latencies = tuple(
             dict.fromkeys(
-                [*(m for o in objectives for m in o.latencies), *(latency_metric(bound.shape) for bound in bounds)]
+                [
+                    *(m for o in objectives for m in o.latencies),
+                    *(latency_metric(bound.shape) for bound in limits.latencies.values()),
+                ]
             )
         )
         self.metrics = tuple(dict.fromkeys(metric for objective in objectives for metric in objective.measured))

@@ -16,6 +16,8 @@ class Statistics(BaseModel):
     """Valid networks that were passed over because they broke a limit on parameters or MACs."""
     too_slow: int = 0
     """Candidates that were measured to be over a limit on latency (or below one)."""
+    too_slow_in_a_row: int = 0
+    """Those of them since a network was scored."""
     dead_ends: int = 0
     """Places from which nothing new was found."""
     noise: tuple[float, float] = (0.0, 0.0)

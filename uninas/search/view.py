@@ -11,13 +11,13 @@ import numpy as np
 
 from ..errors import SpaceError
 from ..genotype import Genotype
-from .limits import Limits
+from .limits import BEYOND, Limits
 from .objective import Objective
 from .space.base import Proposal, Space
 from .state import Statistics
 from .strategies import Draft
 from .study import Study
-from .table import SEARCH, Table
+from .table import SEARCH, Table, latency_metric
 
 PATIENCE = 100
 """Duplicates in a row after which a place counts as exhausted."""
@@ -52,6 +52,16 @@ class SearchView:
 
     def scores(self) -> np.ndarray:
         return self.objectives[0].scores(self.table)
+
+    def too_slow(self, candidate: int) -> str | None:
+        """Which limit on measured latency a candidate breaks, in words; None when it breaks none."""
+        for name, bound in self.limits.latencies.items():
+            seconds = self.table.mean(candidate, latency_metric(bound.shape))
+            if seconds is None:
+                return "its latency could not be measured"
+            if BEYOND[name](seconds, bound.seconds):
+                return f"{1000 * seconds:.3g} ms are beyond {name} = {bound}"
+        return None
 
     def lead(self, candidate: int, other: int, phase: str = SEARCH) -> tuple[float, float]:
         """See `View.lead`.
