@@ -1,6 +1,14 @@
 """Who begins a race: the best by score, of several lineages."""
 
-from uninas.engine.race.field import best_of_lineages, lineages
+import json
+from dataclasses import replace
+
+import pytest
+
+import uninas
+from uninas.engine.race.field import beginners, best_of_lineages, lineages
+from uninas.search.measurement import Measurement, State
+from uninas.search.study import NewCandidate, Study
 from uninas.search.study.schema import Candidate
 
 
@@ -21,3 +29,34 @@ def test_the_best_are_of_several_lineages():
 
 def test_where_lineages_are_few_their_next_ones_fill_up():
     assert best_of_lineages([3, 2, 1, 0], dict.fromkeys(range(4), 0), 3, 1) == [3, 2, 1]
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A start, a winner, and the two tidy forms of it that were tried."""
+    plain = uninas.blocks.network("resnet", widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), input_size=32)
+    networks = [replace(plain, head=replace(plain.head, width=width)) for width in (None, 8, 16, 24)]
+    moves = [(None, None), (0, "add"), (1, "tidy"), (1, "tidy")]
+    rows = [NewCandidate(i, networks[i], parent, None, move, 0, 1, 1) for i, (parent, move) in enumerate(moves)]
+    scores = [(i, "search", 0, [Measurement("naswot", float(i), State.MEASURED, None, 0, 0.0)]) for i in range(2)]
+    with Study.create(tmp_path, {"proxy": "naswot"}) as study:
+        study.admit(rows, [], {"starts": 1}, scores)
+        yield study
+
+
+@pytest.mark.parametrize(("forms", "begin"), [({"1": 2}, [2, 0]), ({"1": 3}, [3, 0])])
+def test_the_tidy_form_that_was_kept_begins(study, forms, begin):
+    study.save({"starts": 1, "tidy_forms": forms})
+    assert beginners(study, 2, 2) == begin
+
+
+def test_a_study_that_does_not_say_which_form_was_kept_has_that_of_its_summary(study):
+    summary = study.folder / "summary.json"
+    for best, begin in ((2, [2, 0]), (3, [3, 0]), (1, [1, 0])):
+        summary.write_text(json.dumps({"best": {"key": study.candidate(best).key}}))
+        assert beginners(study, 2, 2) == begin
+    for damaged in ("", "[]", "{}", '{"best": null}'):
+        summary.write_text(damaged)
+        assert beginners(study, 2, 2) == [1, 0]
+    summary.unlink()
+    assert beginners(study, 2, 2) == [1, 0]

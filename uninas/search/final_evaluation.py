@@ -38,6 +38,7 @@ class FinalEvaluation:
     measurer: Measurer
     state: SearchState
     metrics: Sequence[str]
+    latencies: Sequence[str]
 
     def run(self) -> tuple[Genotype, Summary]:
         """The best network, and the summary (without times, files, and what was repaired)."""
@@ -52,7 +53,8 @@ class FinalEvaluation:
             best = start
         removals: list[Removal] = []
         if config.tidy and best != start and math.isfinite(self._mean(best, FRESH)):
-            best, removals = self._tidied(best)
+            winner, (best, removals) = best, self._tidied(best)
+            self._note(winner, best)
         gain, gain_se = self._gain(best, start) if best != start else (0.0, 0.0)
         scores = self.view.scores()
         known = [float(score) for score in scores if math.isfinite(score)]
@@ -139,7 +141,7 @@ class FinalEvaluation:
         complete = len(values) > 1 and not np.isnan(values).any()
         score, error = mean_and_error(values) if complete else (None, None)
         search_score = self.view.score(candidate)
-        latencies = {m: self._table.mean(candidate, m) for m in self._table.metrics if m.startswith(LATENCY)}
+        latencies = {metric: self._table.mean(candidate, metric) for metric in self.latencies}
         return Found(
             candidate=candidate,
             key=row.key,
@@ -169,7 +171,10 @@ class FinalEvaluation:
         size = self.config.limits.input_size
         genotype, removals = tidy(self.study.genotype(best), keeps=keeps, size=size)
         found = self.study.find(genotype.key)
-        return (found, removals) if removals and found is not None else (best, [])
+        if not removals or found is None:
+            return best, []
+        self.measurer.measure([found], LATENCY, 1, self.latencies)
+        return (best, []) if self.view.too_slow(found) else (found, removals)
 
     def _admit_tidy(self, genotype: Genotype, winner: int) -> int:
         """A tidier winner as a candidate; the one that is there already, in a search that goes on."""
@@ -185,6 +190,13 @@ class FinalEvaluation:
         self.study.admit([row], [], self.state.model_dump(mode="json"))
         self._table.add(number, cost.params, cost.macs)
         return number
+
+    def _note(self, winner: int, tidied: int) -> None:
+        """Stores which tidier form of a winner was kept: others were tried, and are candidates too."""
+        self.state.tidy_forms.pop(winner, None)
+        if tidied != winner:
+            self.state.tidy_forms[winner] = tidied
+        self.study.save(self.state.model_dump(mode="json"))
 
     def _front(self) -> tuple[list[Found], float | None]:
         """The networks that nothing beats in all objectives, and their hypervolume."""

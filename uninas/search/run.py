@@ -147,6 +147,8 @@ class _Search:
         self.state.starts = self.state.first = len(rows)
         warm = warm_candidates(self.config, self.study, self.space, self.limits, self.metrics, rows)
         self.state.first += len(warm)
+        if self.latencies:  # measured on this machine, as those of all others are
+            evaluations += [NewEvaluation(w.row.id, 0, w.row.id, SEARCH, len(w.measurements), 0) for w in warm]
         self.state.evaluations = len(evaluations)
         self.view.starts = tuple(range(self.state.first))
         brought = [(f.row.id, SEARCH, repeat, found) for f in warm for repeat, found in f.measurements.items()]
@@ -161,8 +163,8 @@ class _Search:
 
     def finish(self) -> tuple[Genotype, Summary]:
         """The competition of the leaders, and the last word."""
-        final = FinalEvaluation(self.config, self.view, self.study, self.measurer, self.state, self.metrics)
-        return final.run()
+        parts = (self.config, self.view, self.study, self.measurer, self.state)
+        return FinalEvaluation(*parts, self.metrics, self.latencies).run()
 
     def close(self) -> None:
         """Ends the workers."""

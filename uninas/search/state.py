@@ -53,7 +53,9 @@ class SearchState(BaseModel):
     evaluations: int = 0
     """Evaluations that were asked for."""
     tidied: int = 0
-    """Candidates that are tidier forms of others."""
+    """Candidates that are tidier forms of others, kept or not."""
+    tidy_forms: dict[int, int] = {}
+    """The tidier form that was kept, by the winner that it stands for."""
     stopped: str | None = None
     """Why the search ended early."""
 

@@ -6,15 +6,19 @@ evolved population are often one network with small changes, which train alike: 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 
+from ...search.run import SUMMARY
 from ...search.study import Study
 from ...search.study.schema import Candidate
 
 
 def beginners(study: Study, most: int, per_lineage: int) -> list[int]:
     """Numbers of the candidates that begin: the best by score, and the best start where it is not among them.
+
+    In place of one that the search tidied, its tidy form begins.
 
     Args:
         most: how many, beside the start.
@@ -23,10 +27,23 @@ def beginners(study: Study, most: int, per_lineage: int) -> list[int]:
     rows = list(study.rows())
     ranked = [row.candidate.id for row in study.best(study.count)]
     chosen = best_of_lineages(ranked, lineages(rows), most, per_lineage)
-    starts = (study.meta("state") or {}).get("starts", 0)
+    state = study.meta("state") or {}
+    starts = state.get("starts", 0)
     chosen += [candidate for candidate in ranked if candidate < starts][:1]
-    tidied = {row.parent: row.id for row in rows if row.move == "tidy"}
+    tidied = {int(winner): form for winner, form in state.get("tidy_forms", {}).items()} or _form_of_summary(study, rows)
     return list(dict.fromkeys(tidied.get(candidate, candidate) for candidate in chosen))
+
+
+def _form_of_summary(study: Study, rows: Iterable[Candidate]) -> dict[int, int]:
+    """The tidy form that is the best network of `summary.json`, by its winner.
+
+    Studies of earlier versions hold all forms that were tried, and do not say which one was kept.
+    """
+    try:
+        best = json.loads((study.folder / SUMMARY).read_text(encoding="utf-8"))["best"]["key"]
+    except (OSError, ValueError, KeyError, TypeError):  # no summary, or a damaged one: nothing is known
+        return {}
+    return {row.parent: row.id for row in rows if row.move == "tidy" and row.parent is not None and row.key == best}
 
 
 def lineages(rows: Iterable[Candidate]) -> dict[int, int]:
