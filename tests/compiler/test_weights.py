@@ -1,15 +1,18 @@
 """Weights to and from files, and what a state dict promises meanwhile."""
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import uninas
 from uninas.compiler import load_weights, save_weights
+from uninas.compiler.weights import Ignored, read_file
 from uninas.errors import WeightsError
 
 ROOT = Path(__file__).parents[2]
@@ -62,17 +65,46 @@ def test_files_that_do_not_fit(tmp_path):
         load_weights(net, tmp_path / "more.pt")
 
 
+class Runs:
+    """A pickle of it runs a command when it is loaded without care."""
+
+    def __reduce__(self):
+        return os.system, ("touch ran",)
+
+
+def test_what_a_trainer_stores_beside_weights_is_passed_over_and_never_run(tmp_path, monkeypatch):
+    """timm and DeiT store their arguments, mmengine the curves of its log with numpy's scalars in them."""
+    monkeypatch.chdir(tmp_path)
+    net = network()
+    state = {f"backbone.{name}": tensor for name, tensor in net.state_dict().items() if not name.startswith("head")}
+    state |= {name: tensor for name, tensor in net.state_dict().items() if name.startswith("head")}
+    others = {"args": argparse.Namespace(lr=1), "place": Path("x"), "log": [np.float64(1), np.arange(3)], "f": eval}
+    torch.save({"state_dict": state, **others}, "run.pth")
+    with pytest.raises(Exception, match="GLOBAL"):
+        torch.load("run.pth", weights_only=True)
+    other = network(seed=1)
+    load_weights(other, "run.pth")
+    assert all(torch.equal(tensor, net.state_dict()[name]) for name, tensor in other.state_dict().items())
+    assert isinstance(read_file("run.pth")["args"], Ignored) and read_file("run.pth")["f"] is Ignored
+    torch.save({"state_dict": state, "sneaky": Runs()}, "sneaky.pth")
+    with pytest.raises(WeightsError, match=r"sneaky\.pth: holds a posix\.system, which could run code"):
+        load_weights(other, "sneaky.pth")
+    assert not Path("ran").exists()
+
+
 def test_files_that_are_no_weights_say_what_they_are_and_give_no_unsafe_advice(tmp_path):
     (tmp_path / "text.pth").write_text("epoch 3: top1 81.4")
     (tmp_path / "empty.pth").touch()
-    torch.save({"args": argparse.Namespace(lr=1)}, tmp_path / "args.pth")
+    torch.save({"args": Runs()}, tmp_path / "runs.pth")
+    torch.save(argparse.Namespace(lr=1), tmp_path / "args.pth")
     save_weights(network(), tmp_path / "cut.pt")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "cut.pt").read_bytes()[:-100])
     told = {
         "text.pth": "is no file of torch.save, or only a part of one",
         "empty.pth": "is no file of torch.save, or only a part of one",
         "cut.pt": "is no file of torch.save, or only a part of one",
-        "args.pth": "holds a argparse.Namespace, which could run code when loaded",
+        "runs.pth": "holds a posix.system, which could run code when loaded",
+        "args.pth": r"holds a whole object, not weights by name: save its state_dict\(\)",
     }
     for name, what in told.items():
         with pytest.raises(WeightsError, match=f"{name}: {what}") as caught:

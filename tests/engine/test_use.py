@@ -20,6 +20,7 @@ from uninas.engine.errors import DataError, EngineError
 from uninas.engine.run import train_config
 from uninas.engine.use import config_of, predict
 from uninas.engine.use import test_checkpoint as validate
+from uninas.export.run import export_network
 
 SMALL = ["schedule.epochs=1", "schedule.warmup_epochs=0", "val_every=1"]
 DETECTION = [*SMALL, "model.head_width=16", "schedule.milestones=[]", "schedule.kind=constant"]
@@ -53,6 +54,55 @@ def test_a_classifier(genotype, folders, tmp_path):
     assert len(found.found) == 5 and sum(value for _, value in found.found) <= 1 + 1e-5
     with pytest.raises(DataError, match=r"none\.jpg: cannot be read as an image"):
         predict(outcome.checkpoint, [tmp_path / "none.jpg"], tmp_path / "p")
+
+
+READERS = {
+    "an exported file": """
+import net
+logits = net.load(file)(image)
+assert "uninas" not in sys.modules
+""",
+    "uninas": """
+import uninas
+from uninas.compiler import load_weights
+network = uninas.build(uninas.Genotype.load("best.yaml"), 8)
+load_weights(network, file)
+logits = network.eval()(image)
+""",
+    "timm": """
+import timm, uninas.timm
+source = {"file": file, "num_classes": 8}
+new = timm.create_model("uninas", genotype="best.yaml", num_classes=8, pretrained=True, pretrained_cfg_overlay=source)
+logits = new.eval()(image)
+""",
+}
+"""Each in a process of its own, since whatever trains lets torch load mmengine's types in its own."""
+
+AROUND = """
+import sys, torch
+file, image = sys.argv[1], torch.ones(1, 3, 32, 32)
+{}
+torch.save(logits.detach(), "logits.pt")
+assert "mmengine" not in sys.modules
+"""
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_read_without_mmengine(genotype, folders, tmp_path):
+    """It holds mmengine's log beside the weights, which torch alone refuses to load."""
+    pytest.importorskip("safetensors")
+    outcome = trained("tiny_imagenet", genotype, folders, tmp_path / "w", *SMALL, "data.input_size=[32, 32]")
+    genotype.save(tmp_path / "best.yaml")
+    export_network(genotype, "source", tmp_path / "net.py", input_size=(32, 32), weights=outcome.checkpoint)
+    found = {}
+    for reader, code in READERS.items():
+        words = [sys.executable, "-c", AROUND.format(code), outcome.checkpoint]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found[reader] = torch.load(tmp_path / "logits.pt")
+    words = [sys.executable, "-c", f"import sys, torch; torch.load({str(outcome.checkpoint)!r}, weights_only=True)"]
+    assert "HistoryBuffer" in subprocess.run(words, capture_output=True, text=True).stderr
+    assert all(torch.allclose(logits, found["uninas"], atol=1e-5) for logits in found.values())
 
 
 @pytest.mark.slow

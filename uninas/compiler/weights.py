@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ PICKLE = b"\x80"
 """What files of older versions of torch begin with; those of today are zip archives."""
 CONTAINERS = ("state_dict", "model", "state_dict_ema")
 """Keys under which trainers keep a state dict among other things."""
+PREFIXES = ("module.", "backbone.")
+"""What DistributedDataParallel and our training put before a network's names."""
 
 
 def save_weights(net: nn.Module | Mapping[str, Tensor], path: str | Path) -> None:
@@ -47,11 +50,35 @@ def save_weights(net: nn.Module | Mapping[str, Tensor], path: str | Path) -> Non
         raise WeightsError(f"{path}: cannot be written: {_first_line(problem)}") from None
 
 
+class Ignored:
+    """What a checkpoint holds of types that PyTorch does not know; it does nothing, whatever the file asks of it."""
+
+    def __new__(cls, *_: Any) -> Ignored:
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+
+@contextmanager
+def ignoring_other_types(path: str | Path) -> Iterator[None]:
+    """Within it, `torch.load` of a checkpoint gives `Ignored` for what it would refuse, such as a trainer's log.
+
+    Trainers store more than weights: mmengine its curves, others their arguments. Nothing of it is imported or run.
+    """
+    foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipfile.is_zipfile(path) else []
+    with torch.serialization.safe_globals([(Ignored, name) for name in foreign]):
+        yield
+
+
 def read_file(path: str | Path) -> Any:
-    """What a weights file holds, on the CPU; nothing in it is run.
+    """What a weights file holds, on the CPU; nothing in it is run, and what PyTorch does not know is `Ignored`.
 
     Raises:
-        WeightsError: it is missing, broken, or holds types that are not safe to load.
+        WeightsError: it is missing, broken, or not safe to load.
     """
     path = Path(path)
     if not path.is_file():
@@ -59,7 +86,8 @@ def read_file(path: str | Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return _safetensors(path).load_file(str(path))
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with ignoring_other_types(path):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
     except Exception as problem:  # torch, zipfile and pickle each have their own way of saying that a file is broken
@@ -68,7 +96,7 @@ def read_file(path: str | Path) -> Any:
 
 def _what_is_wrong(path: Path, problem: Exception) -> str:
     """In place of torch's advice to load the file unsafely."""
-    foreign = re.search(r"GLOBAL (\S+) was not an allowed global", str(problem))
+    foreign = re.search(r"GLOBAL (\S+) ", str(problem))
     if foreign:
         return f"holds a {foreign[1]}, which could run code when loaded: save it anew, as its state_dict() alone"
     if path.suffix != ".safetensors" and not isinstance(problem, OSError) and not _may_be_torchs(path):
@@ -87,6 +115,8 @@ def tensors_of(content: Any, path: str | Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: there is none.
     """
+    if isinstance(content, Ignored):
+        raise WeightsError(f"{path}: holds a whole object, not weights by name: save its state_dict()")
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path}: holds a {type(content).__name__}, not weights by name")
     inner = (content[key] for key in CONTAINERS if isinstance(content.get(key), Mapping))
@@ -96,15 +126,22 @@ def tensors_of(content: Any, path: str | Path) -> dict[str, Tensor]:
     return weights
 
 
-def load_weights(net: nn.Module, path: str | Path) -> None:
-    """Copies a file's tensors into a network, all of them; names and shapes must be the network's own.
+def without_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by a network's own names; a checkpoint of `uninas train` has stem and stages in `backbone.`."""
+    for prefix in PREFIXES:
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return dict(state)
 
-    Checkpoints whose names have a prefix, or that lack a head, are for `uninas.engine.weights.load_backbone`.
+
+def load_weights(net: nn.Module, path: str | Path) -> None:
+    """Copies a file's tensors into a network, all of them; it may be a checkpoint of `uninas train`.
+
+    Checkpoints that lack a head, or have one for other classes, are for `uninas.engine.weights.load_backbone`.
 
     Raises:
         WeightsError: the file cannot be read, or is not of this network.
     """
-    state = tensors_of(read_file(path), path)
+    state = without_prefixes(tensors_of(read_file(path), path))
     own = net.state_dict()
     wrong = [name for name in own if name in state and state[name].shape != own[name].shape]
     missing, extra = [name for name in own if name not in state], [name for name in state if name not in own]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 from urllib.parse import urlparse
 
@@ -55,23 +53,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     file = local_file(path)
     try:
-        content = _read(file)
+        content = read_file(file)
         return {"state_dict": tensors_of(content, file), "meta": content.get("meta") or {}}
     except WeightsError as problem:
         raise EngineError(str(problem)) from problem.__cause__
-
-
-def _read(file: Path) -> Any:
-    """The content; OpenMMLab's packages are asked only for what plain PyTorch does not take."""
-    try:
-        return read_file(file)
-    except WeightsError as problem:
-        if not isinstance(problem.__cause__, UnpicklingError) or find_spec("mmengine") is None:
-            raise
-    from ..mm_compat.measures import allow_checkpoint_types
-
-    allow_checkpoint_types()
-    return read_file(file)
 
 
 def local_file(path: str | Path) -> Path:

@@ -11,15 +11,13 @@ import torch
 from torch import Tensor
 
 from ..compiler import Network, build
-from ..compiler.weights import read_file, tensors_of
+from ..compiler.weights import read_file, tensors_of, without_prefixes
 from ..errors import GenotypeError, WeightsError, nearest
 from ..genotype import Genotype, cost_parts
 from ..ops import Size
 from .errors import DynamicError, ExportError
 
 DIMENSIONS = ("batch", "size")
-PREFIXES = ("module.", "backbone.")
-"""What DDP and our classifier put before the names of a network."""
 Shape = tuple[int, int, int]
 """Batch, height, width."""
 
@@ -118,7 +116,7 @@ def prepare(
     for name in dynamic:
         if name not in DIMENSIONS:
             raise ExportError(f"--dynamic: there is no dimension {name!r}; {nearest(name, DIMENSIONS)}")
-    state = None if weights is None else _state(weights)
+    state = None if weights is None else without_prefixes(tensors_of(read_file(weights), weights))
     if state is not None:
         num_classes = _classes(state, num_classes, weights)
     network = build(genotype, 1000 if num_classes is None else num_classes).eval()
@@ -149,14 +147,6 @@ def _sides(genotype: Genotype, side: int) -> list[int]:
             found.append(size[0])
     except GenotypeError:
         return [0]
-    return found
-
-
-def _state(weights: str | Path) -> dict[str, Tensor]:
-    """Tensors by the names that `uninas.build` gives them."""
-    found = tensors_of(read_file(weights), weights)
-    for prefix in PREFIXES:
-        found = {name.removeprefix(prefix): tensor for name, tensor in found.items()}
     return found
 
 

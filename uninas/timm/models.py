@@ -10,6 +10,7 @@ from timm.models._registry import generate_default_cfgs, register_model
 from torch import Tensor, nn
 
 from ..blocks.networks import DESIGN_SIZE, KNOWN, as_genotype, network
+from ..compiler.weights import ignoring_other_types
 from ..errors import GenotypeError
 from ..genotype import Genotype
 from .model import TimmNetwork
@@ -64,20 +65,21 @@ def _create(timm_name: str, genotype: Genotype, pretrained: bool, settings: dict
     if "input_size" not in given and not isinstance(settings.get("pretrained_cfg"), dict):
         side = -(-DESIGN_SIZE // genotype.strides[-1])
         overlay["pool_size"] = (side, side)
-    return build_model_with_cfg(
-        TimmNetwork,
-        timm_name,
-        pretrained,
-        pretrained_cfg_overlay={**overlay, **given},
-        pretrained_filter_fn=without_prefix,
-        feature_cfg={
-            "out_indices": tuple(range(len(genotype.stages))),
-            "feature_cls": "getter",
-            "flatten_sequential": True,
-        },
-        genotype=genotype,
-        **settings,
-    )
+    with ignoring_other_types(given.get("file") or ""):  # a checkpoint of our training has its log, too
+        return build_model_with_cfg(
+            TimmNetwork,
+            timm_name,
+            pretrained,
+            pretrained_cfg_overlay={**overlay, **given},
+            pretrained_filter_fn=without_prefix,
+            feature_cfg={
+                "out_indices": tuple(range(len(genotype.stages))),
+                "feature_cls": "getter",
+                "flatten_sequential": True,
+            },
+            genotype=genotype,
+            **settings,
+        )
 
 
 def without_prefix(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

@@ -151,6 +151,7 @@ def _quoted(text: str) -> str:
 
 def _imports(body: str, framework: str | None) -> str:
     found = ["from __future__ import annotations", ""]
+    found += ["from zipfile import is_zipfile", ""] if re.search(r"\bis_zipfile\b", body) else []
     found += ["import torch"] if re.search(r"\btorch\.", body) else []
     if framework:
         found += [f"from {framework}.registry import MODELS", "from mmengine.model import BaseModule"]
