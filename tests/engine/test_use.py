@@ -92,15 +92,16 @@ def test_a_checkpoint_is_read_without_mmengine(genotype, folders, tmp_path):
     """It holds mmengine's log beside the weights, which torch alone refuses to load."""
     pytest.importorskip("safetensors")
     outcome = trained("tiny_imagenet", genotype, folders, tmp_path / "w", *SMALL, "data.input_size=[32, 32]")
+    file = str(outcome.checkpoint)
     genotype.save(tmp_path / "best.yaml")
-    export_network(genotype, "source", tmp_path / "net.py", input_size=(32, 32), weights=outcome.checkpoint)
+    export_network(genotype, "source", tmp_path / "net.py", input_size=(32, 32), weights=file)
     found = {}
     for reader, code in READERS.items():
-        words = [sys.executable, "-c", AROUND.format(code), outcome.checkpoint]
+        words = [sys.executable, "-c", AROUND.format(code), file]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         found[reader] = torch.load(tmp_path / "logits.pt")
-    words = [sys.executable, "-c", f"import sys, torch; torch.load({str(outcome.checkpoint)!r}, weights_only=True)"]
+    words = [sys.executable, "-c", f"import sys, torch; torch.load({file!r}, weights_only=True)"]
     assert "HistoryBuffer" in subprocess.run(words, capture_output=True, text=True).stderr
     assert all(torch.allclose(logits, found["uninas"], atol=1e-5) for logits in found.values())
 
