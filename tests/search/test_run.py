@@ -571,6 +571,19 @@ def test_the_winner_is_tidied_where_its_score_allows(config, coatnet):
     assert essence(again) == essence(summary)
 
 
+def test_the_folder_of_the_front_holds_the_front_alone(config):
+    """Also after a search went on, and without touching what is not a search's."""
+    folder = config().out / "front"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("mine")
+    fronts = []
+    for changes in ({"iterations": 6}, {"iterations": 20, "resume": True}, {"iterations": 6, "seed": 1, "force": True}):
+        summary = search(config(**options("pareto"), **changes), scorer=HashScorer())
+        fronts.append({found.key for found in summary.front})
+        assert {path.stem for path in folder.glob("*.yaml")} == {"mine", *(key[:12] for key in fronts[-1])}
+    assert fronts[0] - fronts[1]  # some were beaten
+
+
 @pytest.fixture
 def tidying(monkeypatch):
     """In place of tidying, two winners with another head are tried and the first is kept, whose key this gives."""

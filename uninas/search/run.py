@@ -29,6 +29,8 @@ from .view import SearchView
 from .warm_start import warm_candidates
 
 BEST, SUMMARY, FRONT = "best.yaml", "summary.json", "front"
+DIGITS = 12
+"""Of its key, in the name of a network's file."""
 REPORT_EVERY = 0.1
 """Seconds between two calls of `on_progress`, at least."""
 
@@ -76,13 +78,16 @@ def search(
         summary.settings = {key: value for key, value in fingerprint.items() if key != "space"}
         summary.repaired = [name for name, genotype in asked.items() if limits.excess(limits.cost(genotype))]
         files = {BEST: best}
-        files |= {f"{FRONT}/{found.key[:12]}.yaml": study.genotype(found.candidate) for found in summary.front}
+        files |= {f"{FRONT}/{found.key[:DIGITS]}.yaml": study.genotype(found.candidate) for found in summary.front}
         summary.seconds = study.seconds
         summary.files = [str(config.out / name) for name in (FILE, *files, SUMMARY)]
     if summary.front:
         (config.out / FRONT).mkdir(exist_ok=True)
     for name, genotype in files.items():
         genotype.save(config.out / name)
+    for path in _front_files(config.out):
+        if f"{FRONT}/{path.name}" not in files:
+            path.unlink()  # no longer on the front of a search that went on
     write_text(config.out / SUMMARY, summary.model_dump_json(indent=1) + "\n", StudyError)
     return summary
 
@@ -235,6 +240,11 @@ def _open(config: SearchConfig, fingerprint: dict) -> Study:
     if leftovers and not config.force and not has_begun(config.out / FILE):
         raise StudyError(f"{config.out / leftovers[0]} is there already; --force replaces it")
     study = Study.create(config.out, fingerprint, config.force)
-    for path in [config.out / name for name in leftovers] + sorted((config.out / FRONT).glob("*.yaml")):
+    for path in [config.out / name for name in leftovers] + _front_files(config.out):
         path.unlink()  # of the study that was replaced
     return study
+
+
+def _front_files(out: Path) -> list[Path]:
+    """The networks of a front that a search wrote; others in their folder are the user's own."""
+    return sorted((out / FRONT).glob(f"{'[0-9a-f]' * DIGITS}.yaml"))

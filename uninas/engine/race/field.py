@@ -30,7 +30,9 @@ def beginners(study: Study, most: int, per_lineage: int) -> list[int]:
     state = study.meta("state") or {}
     starts = state.get("starts", 0)
     chosen += [candidate for candidate in ranked if candidate < starts][:1]
-    tidied = {int(winner): form for winner, form in state.get("tidy_forms", {}).items()} or _form_of_summary(study, rows)
+    tidied = {int(winner): form for winner, form in state.get("tidy_forms", {}).items()} or _form_of_summary(
+        study, rows
+    )
     return list(dict.fromkeys(tidied.get(candidate, candidate) for candidate in chosen))
 
 
