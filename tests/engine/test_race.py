@@ -80,6 +80,19 @@ def test_what_the_search_found_is_kept(study):
     assert (study / "best_by_score.yaml").read_text() == before
 
 
+def test_what_a_later_search_finds_takes_the_place_of_the_earlier(study):
+    run(settings(study))
+    later = Genotype.load(study / "best_by_score.yaml")
+    with Study.open(study) as reader:
+        winner = Genotype.load(study / "best.yaml").key
+        taken = {later.key, winner}
+        later = next(g for row in reader.rows() if (g := reader.genotype(row.id)).key not in taken)
+    later.save(study / "best.yaml")  # as a search that was resumed writes it
+    run(settings(study))
+    assert Genotype.load(study / "best_by_score.yaml").key == later.key
+    assert Genotype.load(study / "best.yaml").key == winner
+
+
 def test_results_stand_beside_the_scores(study):
     found = run(settings(study))
     with Study.open(study) as reader:
@@ -125,6 +138,25 @@ def test_where_nothing_can_be_trained(study):
     assert (study / "best.yaml").read_text() == before
 
 
+def test_what_took_too_long_is_trained_again_by_the_next_race(study, tmp_path):
+    import shutil
+
+    whole = run(settings(Path(shutil.copytree(study, tmp_path / "whole"))))
+    with pytest.raises(EngineError, match=r"none of . networks could be trained: timed out: made up"):
+        run(settings(study), late=1.0)
+    some = run(settings(study), late=0.5)
+    assert {s.reason for s in some.rounds[1]} == {None, "timed out: made up"}
+    assert essence(run(settings(study))) == essence(whole)
+    with Study.open(study) as reader:
+        assert not [row for row in reader.failures() if row.phase == PHASE]
+
+
+def test_a_network_that_diverged_is_not_trained_again(study):
+    first = run(settings(study), failing=0.4)
+    again = run(settings(study))
+    assert again.trainings == 0 and essence(again) == essence(first)
+
+
 def test_where_the_winner_cannot_be_written_nothing_is_trained(study, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StudyError, match=r"file: cannot make the folder: .*; choose another --out"):
@@ -157,6 +189,52 @@ def test_another_form_of_the_protocol_is_refused(study):
     run(settings(study))
     with pytest.raises(StudyError, match="another form of tiny_fashion"):
         run(settings(study, changes={"batch_size": 10}))
+
+
+def test_a_setting_of_protocols_that_is_new_has_its_default_in_older_races(study):
+    from uninas.engine import protocol as protocols
+
+    run(settings(study))
+    protocol = protocols.load("tiny_fashion").model_dump(mode="json")
+    assert protocol.pop("val_every") == type(protocols.load("tiny_fashion")).model_fields["val_every"].default
+    with Study.open(study) as reader:
+        before = reader.settings
+    with Study.resume(study, before) as opened:
+        opened.set_meta({"race_protocols": {"tiny_fashion": protocol}})
+    assert run(settings(study)).trainings == 0
+
+
+def test_another_seed_is_refused_and_the_same_goes_on(study):
+    run(settings(study, seed=3), seed=3)
+    with pytest.raises(
+        StudyError, match=r"run: its results of top1@tiny_fashion:. are of seed 3, not 7: give --seed 3, or"
+    ):
+        run(settings(study, seed=7), seed=7)
+    assert run(settings(study, seed=3), seed=3).trainings == 0
+
+
+def test_other_data_are_refused_while_the_earlier_are_there(study, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    run(settings(study, data_root=first))
+    with pytest.raises(
+        StudyError, match=r"run: was raced on the data in .*/first, not .*/second: give that folder, or"
+    ):
+        run(settings(study, data_root=second))
+    first.rmdir()  # it has moved
+    assert run(settings(study, data_root=second)).trainings == 0
+    first.mkdir()
+    with pytest.raises(StudyError, match=r"/second, not .*/first"):
+        run(settings(study, data_root=first))
+
+
+def test_a_race_that_has_no_results_yet_binds_to_nothing(study, tmp_path):
+    with pytest.raises(EngineError, match="timed out"):
+        run(settings(study, data_root=tmp_path), late=1.0)
+    other = tmp_path / "other"
+    other.mkdir()
+    run(settings(study, data_root=other, seed=7, changes={"batch_size": 10}), seed=7)
 
 
 def test_a_folder_without_a_study(tmp_path):

@@ -17,23 +17,35 @@ class MadeUp:
 
     Args:
         failing: share of the networks that diverge.
+        late: share of the networks that time out.
         seconds: of a training.
         log: a file that gets a byte for every training.
+        seed: of repeat 0.
     """
 
     failing: float = 0.0
     seconds: float = 0.0
     log: str | None = None
+    late: float = 0.0
+    seed: int = 0
+
+    def seed_of(self, phase: str, repeat: int) -> int:
+        return self.seed + repeat
 
     def measure(self, genotype: Genotype, phase: str, repeat: int, metrics: Sequence[str]) -> list[Measurement]:
         time.sleep(self.seconds)
         if self.log:
             with open(self.log, "ab") as file:
                 file.write(b".")
-        network, seed = random.Random(genotype.key), random.Random(f"{genotype.key}/{repeat}")
-        if network.random() < self.failing:
-            reason = "diverged: made up"
-            return [Measurement(metric, None, State.FAILED, reason, repeat, 0.0) for metric in metrics]
+        number = self.seed_of(phase, repeat)
+        network, seed = random.Random(genotype.key), random.Random(f"{genotype.key}/{number}")
+        fate = network.random()
+        for share, state, reason in (
+            (self.failing, State.FAILED, "diverged: made up"),
+            (self.late, State.TIMED_OUT, "timed out: made up"),
+        ):
+            if fate < share:
+                return [Measurement(metric, None, state, reason, number, 0.0) for metric in metrics]
         accuracy = 50 + 40 * network.random() + seed.gauss(0, 1)
         values = {"top1": accuracy, "cross_entropy": 3 - accuracy / 40}
-        return [Measurement(metric, values[metric], State.MEASURED, None, repeat, 0.1) for metric in metrics]
+        return [Measurement(metric, values[metric], State.MEASURED, None, number, 0.1) for metric in metrics]

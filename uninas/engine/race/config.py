@@ -51,7 +51,7 @@ class RaceConfig(BaseModel):
     workers: int = Field(2, ge=1)
     """Processes that work at once. Each trains with one thread; with --ray, they are actors."""
     timeout: Annotated[float, _parsed(parse_seconds), Field(gt=0)] | None = None
-    """Longest time for a training, such as 2h; then it is tried once more, and the network is out."""
+    """Longest time for a training, such as 2h; then it is tried once more, and the network is out of this race."""
     memory: Annotated[int, _parsed(parse_bytes), Field(gt=0)] | None = None
     """Most memory for a training, such as 8GB."""
     ray: str | None = None

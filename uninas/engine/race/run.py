@@ -1,22 +1,22 @@
 """Runs a race, and writes every training into the study that the network is from, beside its scores.
 
 A result is a measurement of the phase "race" whose metric names what was measured, the protocol and the epochs:
-`top1@imagenet_quick:3`. Who goes on follows from what is stored, so a race that was killed continues where it was.
+`top1@imagenet_quick:3`. Who goes on follows from what is stored, so a race that was killed continues where it was. Only
+trainings that circumstances failed, such as a limit on time, are tried again by the next race.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import StudyError
-from ...files import write_text
+from ...errors import GenotypeError, StudyError
+from ...files import replacing
 from ...genotype import Genotype
 from ...search.executors import Task, make_executor
 from ...search.measurement import Measurement
@@ -26,11 +26,11 @@ from .. import protocol as protocols
 from ..errors import EngineError
 from ..settings import Classification, Detection, Segmentation
 from ..training_scorer import TrainingScorer
+from .claim import PHASE, claim
 from .config import RaceConfig
 from .field import beginners
 from .halving import Runner, mean, ranking, undecided
 
-PHASE = "race"
 BEST, REPORT, BY_SCORE = "best.yaml", "race.json", "best_by_score.yaml"
 
 
@@ -105,8 +105,8 @@ def race(
         scorer: what trains for a number of epochs, in place of the protocol.
 
     Raises:
-        StudyError: a study cannot be read or is in use, or holds a race by another form of the protocol; or, before any
-            training, `out` cannot be made.
+        StudyError: a study cannot be read or is in use, or holds a race by another form of the protocol, with another
+            seed or on other data; or, before any training, `out` cannot be made.
         EngineError: no network could be trained; DataError: the data do not fit the protocol.
     """
     if out is None and len(config.studies) > 1:
@@ -117,19 +117,21 @@ def race(
 
         check(plan, config.data_root)
     with ExitStack() as stack:
-        studies = [stack.enter_context(_opened(path, plan)) for path in config.studies]
+        studies = [stack.enter_context(_opened(path)) for path in config.studies]
+        course = _Race(config, plan, studies, on_progress or (lambda _: None), scorer)
+        course.claim()
         folder = out or next(iter(config.studies))
         _make(folder)
-        course = _Race(config, plan, studies, on_progress or (lambda _: None), scorer)
         rounds = course.run()
         best = rounds[max(rounds)][0]
         genotype = course.genotype(best)
         described = {epochs: [course.describe(r, epochs) for r in runners] for epochs, runners in rounds.items()}
-    _keep_the_old_best(folder)
-    genotype.save(folder / BEST)
     files = [str(folder / name) for name in (BEST, REPORT)]
     result = RaceResult(course.metric(config.rungs[-1]), described, course.trainings, files)
-    write_text(folder / REPORT, json.dumps(result.to_dict(), indent=1) + "\n", StudyError)
+    with replacing(folder / REPORT, StudyError) as draft:
+        draft.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
+        _clear_best(folder)
+    genotype.save(folder / BEST)
     return result
 
 
@@ -153,6 +155,14 @@ class _Race:
         self.scorer = scorer or self._training
         self.measures = _metric_of(plan)
         self.trainings = 0
+        self._again: set[tuple[Runner, int, str]] = set()
+        """Runner, repeat and metric of what circumstances had failed when the race began."""
+
+    def claim(self) -> None:
+        """Notes in each study how its results are made, and what is to be trained again; see `claim`."""
+        for number, study in enumerate(self.studies):
+            failed = claim(study, self.config, self.plan, self.measures, self.scorer(self.config.rungs[0]))
+            self._again |= {((number, row.candidate), row.repeat, row.metric) for row in failed}
 
     def run(self) -> dict[int, list[Runner]]:
         """The runners of each round by epochs, best first. Raises EngineError when none could be trained."""
@@ -225,33 +235,41 @@ class _Race:
         for runner, count in wanted.items():
             study, candidate = runner
             for repeat in range(count):
-                if self.metric(epochs) not in self.studies[study].measured(candidate, PHASE, repeat):
+                if self._stored(runner, repeat, epochs) is None:
                     number = len(tasks)
                     tasks[number] = (runner, repeat)
                     genotype = self.studies[study].genotype(candidate)
                     executor.submit(Task(number, genotype, PHASE, repeat, (self.measures,)))
         for done, (number, found) in enumerate(executor.results(), start=1):
-            (study, candidate), repeat = tasks[number]
+            runner, repeat = tasks[number]
+            study, candidate = runner
             measured = [Measurement(self.metric(epochs), m.value, m.state, m.reason, m.seed, m.seconds) for m in found]
-            self.studies[study].record(candidate, PHASE, repeat, measured)
+            place = (runner, repeat, self.metric(epochs))
+            self.studies[study].record(candidate, PHASE, repeat, measured, again=place in self._again)
+            self._again.discard(place)
             self.trainings += 1
             self.notify(Progress(epochs, len(wanted), done, len(tasks)))
 
     def _results(self, runner: Runner, epochs: int) -> list[float | None]:
         """What is stored of a runner in a round, by seed, up to the first that is missing."""
-        study, candidate = runner
         found = []
         for repeat in range(self.config.repeats):
-            measured = self.studies[study].measured(candidate, PHASE, repeat)
-            if self.metric(epochs) not in measured:
+            measured = self._stored(runner, repeat, epochs)
+            if measured is None:
                 break
-            found.append(measured[self.metric(epochs)].value)
+            found.append(measured.value)
         return found
 
-    def _why(self, runner: Runner, epochs: int) -> str | None:
+    def _stored(self, runner: Runner, repeat: int, epochs: int) -> Measurement | None:
+        """What is stored of a training; None where it has to be done, or done again."""
+        if (runner, repeat, self.metric(epochs)) in self._again:
+            return None
         study, candidate = runner
+        return self.studies[study].measured(candidate, PHASE, repeat).get(self.metric(epochs))
+
+    def _why(self, runner: Runner, epochs: int) -> str | None:
         for repeat in range(self.config.repeats):
-            found = self.studies[study].measured(candidate, PHASE, repeat).get(self.metric(epochs))
+            found = self._stored(runner, repeat, epochs)
             if found is not None and found.reason:
                 return found.reason
         return None
@@ -279,27 +297,28 @@ def _metric_of(plan: Classification | Detection | Segmentation) -> str:
     return classification.best_metric(plan) if isinstance(plan, Classification) else dense.best_metric(plan)
 
 
-def _opened(path: Path, plan: Classification | Detection | Segmentation) -> Study:
-    """A study that can be written, with the protocol that its race is by."""
+def _opened(path: Path) -> Study:
+    """A study that can be written."""
     with Study.open(path) as reader:
         settings = reader.settings
-    study = Study.resume(path, settings)
+    return Study.resume(path, settings)
+
+
+def _clear_best(folder: Path) -> None:
+    """What a search found stays, under another name. What an earlier race found goes: it is in that race's study, and
+    beside a report of another winner it would be taken for a search's."""
+    best = folder / BEST
     try:
-        protocol = plan.model_dump(mode="json")
-        known = dict(study.meta("race_protocols") or {})
-        if known.setdefault(plan.name, protocol) != protocol:
-            raise StudyError(f"{path}: was raced by another form of {plan.name}; give the protocol another name")
-        study.set_meta({"race_protocols": known})
-    except BaseException:
-        study.close()
-        raise
-    return study
+        if best.exists():
+            best.unlink() if _is_of_race(folder) else best.replace(folder / BY_SCORE)
+    except OSError as error:
+        raise StudyError(f"{best}: cannot be renamed: {error.strerror or error}") from None
 
 
-def _keep_the_old_best(folder: Path) -> None:
-    """What the search found stays, under another name; what an earlier race found is replaced."""
-    if (folder / BEST).exists() and not (folder / BY_SCORE).exists():
-        try:
-            os.replace(folder / BEST, folder / BY_SCORE)
-        except OSError as error:
-            raise StudyError(f"{folder / BEST}: cannot be renamed: {error.strerror or error}") from None
+def _is_of_race(folder: Path) -> bool:
+    """Whether `best.yaml` is the winner that `race.json` names."""
+    try:
+        rounds = json.loads((folder / REPORT).read_text(encoding="utf-8"))["rounds"]
+        return list(rounds.values())[-1][0]["key"] == Genotype.load(folder / BEST).key
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, GenotypeError):
+        return False

@@ -12,6 +12,14 @@ from .base import Task
 
 NO_MEMORY = re.compile(r"can.?t allocate memory|cannot allocate memory|out of memory|bad_alloc|MemoryError", re.I)
 """How the allocators of torch, C++ and Python say that there is no memory; torch has no exception for its own."""
+CIRCUMSTANCES = (State.TIMED_OUT, State.OUT_OF_MEMORY, State.LOST)
+BY_CIRCUMSTANCES = re.compile(
+    rf"^({'|'.join(state.value for state in CIRCUMSTANCES)}): |{NO_MEMORY.pattern}|No space left on device|Disk quota"
+    "|inline_container|CUDA error|CUDNN_STATUS|CUBLAS_STATUS",
+    re.I,
+)
+"""How reasons begin that an executor gives, and what torch and the system say of a full disk (`inline_container`: a
+checkpoint was cut short) and of a GPU that is lost to its process."""
 
 
 def measure(scorer: Scorer, task: Task) -> list[Measurement]:
@@ -31,6 +39,12 @@ def measure(scorer: Scorer, task: Task) -> list[Measurement]:
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
     seconds = time.perf_counter() - start
     return [_told_apart(m) for m in unmeasured(scorer, task, State.FAILED, f"error: {what}", seconds)]
+
+
+def is_of_circumstances(reason: str | None) -> bool:
+    """Whether a reason why there is no value is of the machine or its limits (time, memory, disk, a lost worker), and
+    may be gone the next time; any other is a property of the network at its seed."""
+    return bool(reason and BY_CIRCUMSTANCES.search(reason))
 
 
 def unmeasured(scorer: Scorer, task: Task, state: State, reason: str, seconds: float) -> list[Measurement]:

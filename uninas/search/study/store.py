@@ -293,25 +293,30 @@ class Study(StudyReader):
             self._db.execute(f"INSERT INTO {table} VALUES (?, ?)", (numbers[name], name))
         return numbers[name]
 
-    def record(self, candidate: int, phase: str, repeat: int, measurements: Sequence[Measurement]) -> None:
+    def record(
+        self, candidate: int, phase: str, repeat: int, measurements: Sequence[Measurement], again: bool = False
+    ) -> None:
         """Stores what was measured of a candidate in one repeat of a phase.
+
+        Args:
+            again: in place of what is there of the same metrics. (Not for "search", whose failures are counted.)
 
         Raises:
             StudyError: one of the metrics has been measured there already, or there is no such candidate; nothing of it
                 is then stored.
         """
         with self._transaction():
-            self._insert_measurements(candidate, phase, repeat, measurements)
+            self._insert_measurements(candidate, phase, repeat, measurements, "REPLACE" if again else "INSERT")
 
     def _insert_measurements(
-        self, candidate: int, phase: str, repeat: int, measurements: Sequence[Measurement]
+        self, candidate: int, phase: str, repeat: int, measurements: Sequence[Measurement], verb: str = "INSERT"
     ) -> None:
         number = self._number("phases", phase)
         for m in measurements:
             metric = self._number("metrics", m.metric)
             row = (candidate, number, repeat, metric, m.value, m.state.value, m.reason, m.seed, m.seconds)
             try:
-                self._db.execute("INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+                self._db.execute(f"{verb} INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError as error:
                 place = f"candidate {candidate}, {phase}, repeat {repeat}, {m.metric}"
                 raise StudyError(f"{self.path}: {place}: is measured already, or not valid ({error})") from None
