@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,81 @@ def test_a_table_has_a_row_for_each_training(config):
 def test_failures_are_rows_with_a_reason(config):
     table = tabulate(config(), scorer=MadeUp(failing=1.0))
     assert {(row.accuracy, row.failure) for row in table.rows()} == {(None, "diverged: made up")}
+
+
+def test_what_took_too_long_is_trained_again_in_its_place(config, tmp_path):
+    whole = tabulate(config(out=tmp_path / "whole"), scorer=MadeUp())
+    table = tabulate(config(), scorer=MadeUp(late=0.7))
+    rows = list(table.rows())
+    late = [row.place for row in rows if row.failure == "timed out: made up"]
+    assert 0 < len(late) < len(rows)
+    log = tmp_path / "log"
+    again = tabulate(config(resume=True), scorer=MadeUp(log=str(log)))
+    assert essence(again) == essence(whole) and len(log.read_bytes()) == len(late)
+    assert [row.place for row in again.rows()] == [row.place for row in rows]
+
+
+def test_a_network_that_diverged_is_not_trained_again(config, tmp_path):
+    tabulate(config(), scorer=MadeUp(failing=1.0))
+    log = tmp_path / "log"
+    tabulate(config(resume=True), scorer=MadeUp(log=str(log)))
+    assert not log.exists()
+
+
+def test_one_process_adds_to_a_table(config):
+    refused = []
+
+    def second(_) -> None:
+        with pytest.raises(StudyError, match=r"table: another process is adding to this table"):
+            tabulate(config(count=2, resume=True), scorer=MadeUp())
+        refused.append(True)
+
+    table = tabulate(config(count=2, repeated=0), second, MadeUp())
+    assert len(refused) == len(list(table.rows())) == 2
+    tabulate(config(count=2, repeated=0, resume=True), scorer=MadeUp())
+
+
+def test_a_folder_that_cannot_be_made_is_named(config, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StudyError, match=r"file/table: cannot make the folder: .*; choose another --out"):
+        tabulate(config(out=tmp_path / "file" / "table"), scorer=MadeUp())
+
+
+def test_a_disk_that_is_full_is_said_and_loses_no_row(config):
+    import resource
+
+    table = tabulate(config(count=2, repeated=0), scorer=MadeUp())
+    rows, path = list(table.rows()), table.folder / "results.csv"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, limits[1]))
+    try:
+        with pytest.raises(StudyError, match=r"results\.csv: cannot write: File too large"):
+            table.append(replace(rows[0], seed=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    table.mend()
+    assert list(table.rows()) == rows
+    table.append(replace(rows[0], seed=1))
+    assert len(list(table.rows())) == 3
+
+
+@pytest.mark.parametrize("name", ["write_recipe", "write_networks"])
+def test_files_that_cannot_be_written_are_named(config, monkeypatch, name):
+    import errno
+
+    table = tabulate(config(count=2), scorer=MadeUp())
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = {file.name: file.read_bytes() for file in table.folder.iterdir()}
+    monkeypatch.setattr("uninas.engine.tabulate.table.os.fsync", full)
+    content = table.recipe if name == "write_recipe" else table.networks()
+    with pytest.raises(
+        StudyError, match=r"table/(recipe|networks)\.json(\.gz)?: cannot write: No space left on device"
+    ):
+        getattr(table, name)(content)
+    assert {file.name: file.read_bytes() for file in table.folder.iterdir()} == before
 
 
 @pytest.mark.parametrize("cut", [1, 40])

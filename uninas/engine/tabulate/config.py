@@ -55,7 +55,7 @@ class TabulateConfig(BaseModel):
     workers: int = Field(2, ge=1)
     """Processes that work at once. Each trains with one thread; with --ray, they are actors."""
     timeout: Annotated[float, _parsed(parse_seconds), Field(gt=0)] | None = None
-    """Longest time for a training, such as 10m; then it is tried once more, and its row says that it timed out."""
+    """Longest time for a training, such as 10m; it is tried once more, and again by the next --resume."""
     memory: Annotated[int, _parsed(parse_bytes), Field(gt=0)] | None = None
     """Most memory for a training, such as 8GB."""
     ray: str | None = None

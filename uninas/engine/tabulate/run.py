@@ -13,6 +13,7 @@ from ... import __version__, resources
 from ...errors import SpaceError, StudyError
 from ...genotype import cost
 from ...search.executors import Executor, Task, make_executor
+from ...search.executors.attempt import is_of_circumstances
 from ...search.measurement import Measurement
 from ...search.scoring import Scorer
 from ...search.space import Space
@@ -48,12 +49,14 @@ def tabulate(
 ) -> TableFolder:
     """Makes or continues the table in `config.out`; what has been trained is never trained again.
 
+    A training that took too long or too much memory, or was lost, is tried again by the next call.
+
     Args:
         on_progress: called after every training.
         scorer: what trains, in place of the protocol; measures `top1` (percent) and `cross_entropy` (nats).
 
     Raises:
-        StudyError: the folder holds a table already, or one that was made otherwise.
+        StudyError: the folder holds a table already, or one that was made otherwise, cannot be written, or is in use.
         EngineError: the protocol is not for classification; DataError: the data do not fit it.
         SpaceError: the space has too few networks of these sizes.
     """
@@ -64,14 +67,16 @@ def tabulate(
         from ..check import check
 
         check(plan, config.data_root)
-    table = _opened(config, plan)
-    networks = _drawn(config, table)
-    scorer = scorer or TrainingScorer(config.protocol, str(config.data_root))
-    executor = make_executor(scorer, config.workers, config.allowance, config.ray, config.gpus_per_worker)
-    try:
-        complete(table, list(_order(networks, config)), plan, executor, on_progress)
-    finally:
-        executor.close()
+    table = TableFolder(config.out)
+    with table.alone():
+        _begin(table, config, plan)
+        networks = _drawn(config, table)
+        scorer = scorer or TrainingScorer(config.protocol, str(config.data_root))
+        executor = make_executor(scorer, config.workers, config.allowance, config.ray, config.gpus_per_worker)
+        try:
+            complete(table, list(_order(networks, config)), plan, executor, on_progress)
+        finally:
+            executor.close()
     return table
 
 
@@ -82,30 +87,32 @@ def complete(
     executor: Executor,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Trains those of `wanted` networks and seeds that have no row of this task in the table yet, and adds their rows.
+    """Trains those of `wanted` networks and seeds that have no row of this task in the table yet, and adds their rows;
+    where only circumstances failed a training, the new row takes the place of the old one.
 
     Args:
         executor: its scorer trains by `plan`; the seed of a training is its repeat.
         on_progress: called after every training.
     """
     table.mend()
-    done = {row.place for row in table.rows()}
+    rows = list(table.rows())
+    again = {row.place for row in rows if is_of_circumstances(row.failure)}
+    done = {row.place for row in rows} - again
     missing = [(drawn, seed) for drawn, seed in wanted if (drawn.genotype.key, plan.name, seed) not in done]
     start, failed = time.monotonic(), 0
     for number, (drawn, seed) in enumerate(missing):
         executor.submit(Task(number, drawn.genotype, "train", seed, METRICS))
     for count, (number, measured) in enumerate(executor.results(), start=1):
         row = _row(*missing[number], measured, plan)
-        table.append(row)
+        (table.replace if row.place in again else table.append)(row)
         failed += bool(row.failure)
         left = (time.monotonic() - start) / count * (len(missing) - count)
         if on_progress is not None:
             on_progress(Progress(len(done) + count, len(done) + len(missing), failed, left))
 
 
-def _opened(config: TabulateConfig, plan: Classification) -> TableFolder:
-    """The folder, with a recipe that has this task."""
-    table = TableFolder(config.out)
+def _begin(table: TableFolder, config: TabulateConfig, plan: Classification) -> None:
+    """Gives the table a recipe that has this task."""
     recipe = table.recipe
     if recipe is None:
         recipe = {"drawing": config.drawing, "space": Space.load(config.space).fingerprint(), "tasks": {}}
@@ -121,7 +128,6 @@ def _opened(config: TabulateConfig, plan: Classification) -> TableFolder:
     if resources.parse(known["protocol"], Classification, StudyError) != plan:
         raise StudyError(f"{config.out}: {plan.name} has changed since its rows were trained; use another --out")
     table.write_recipe(recipe)
-    return table
 
 
 def _drawn(config: TabulateConfig, table: TableFolder) -> list[Drawn]:

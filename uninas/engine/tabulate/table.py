@@ -14,7 +14,8 @@ import gzip
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 from ...errors import StudyError
 from ...files import replacing
 from ...genotype import Genotype
+from ...search.study.lock import Lock
 from .draw import Drawn
 
 RECIPE, NETWORKS, RESULTS = "recipe.json", "networks.json.gz", "results.csv"
@@ -57,10 +59,27 @@ class Row:
 
 
 class TableFolder:
-    """Reads and writes a table. One process writes; any number may read."""
+    """Reads and writes a table. One process writes; any number may read.
+
+    What writes raises StudyError, which names the file, where it cannot.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other process adds to the table meanwhile. Raises StudyError: one does, or there can be no folder."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = f"cannot make the folder: {error.strerror or error}"
+            raise StudyError(f"{self.folder}: {why}; choose another --out") from None
+        lock = Lock(self.folder, "adding to this table")
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def recipe(self) -> dict[str, Any] | None:
@@ -78,7 +97,6 @@ class TableFolder:
 
     def write_recipe(self, recipe: dict[str, Any]) -> None:
         """Replaces the recipe."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         _replace(self.folder / RECIPE, (json.dumps({"schema": SCHEMA, **recipe}, indent=1) + "\n").encode())
 
     def networks(self) -> list[Drawn]:
@@ -115,15 +133,18 @@ class TableFolder:
     def append(self, row: Row) -> None:
         """Adds a row, on disk when this returns."""
         path = self.folder / RESULTS
-        out = io.StringIO()
-        writer = csv.DictWriter(out, [field.name for field in fields(Row)], lineterminator="\n")
-        if not path.is_file() or not path.stat().st_size:
-            writer.writeheader()
-        writer.writerow(asdict(row))
-        with path.open("a", encoding="utf-8") as file:
-            file.write(out.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with path.open("ab") as file:
+                file.write(_lines([row], head=not file.tell()))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:  # `mend` takes away what was written of the row
+            raise StudyError(f"{path}: cannot write: {error.strerror or error}") from None
+
+    def replace(self, row: Row) -> None:
+        """Puts a row in the place of that of the same training: whoever looks sees the old one or the new one."""
+        rows = [row if row.place == old.place else old for old in self.rows()]
+        _replace(self.folder / RESULTS, _lines(rows, head=True))
 
     def mend(self) -> None:
         """Takes away a last line that was cut off."""
@@ -141,8 +162,17 @@ def _parsed(kind: str, text: str) -> Any:
     return int(text) if kind == "int" else float(text) if "float" in kind else text
 
 
+def _lines(rows: Iterable[Row], head: bool) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [field.name for field in fields(Row)], lineterminator="\n")
+    if head:
+        writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return out.getvalue().encode()
+
+
 def _replace(path: Path, content: bytes) -> None:
-    with replacing(path) as staging, staging.open("wb") as file:
+    with replacing(path, StudyError) as staging, staging.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -20,11 +20,14 @@ WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 class Lock:
     """Held from construction to `release`; the system releases it when the process ends, however it ends.
 
+    Args:
+        doing: what a process that holds it does, for the message of another.
+
     Raises:
         StudyError: another process holds it, or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, doing: str = "searching in this folder") -> None:
         path = folder / ".lock"
         try:
             self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -36,7 +39,7 @@ class Lock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.release()
-            raise StudyError(f"{folder}: another process is searching in this folder") from None
+            raise StudyError(f"{folder}: another process is {doing}") from None
         except OSError as error:
             if error.errno not in WITHOUT_LOCKS:
                 self.release()
