@@ -321,6 +321,21 @@ def test_a_proxy_that_always_fails(table):
 
 
 @pytest.mark.parametrize(
+    "reason",
+    ["RuntimeError: [enforce fail at alloc_cpu.cpp:118] can't allocate memory", "out of memory: 2 GB", "CUDA error: x"],
+)
+def test_what_the_machine_failed_is_scored_again(table, reason):
+    rank = score(config(table))
+    key = rank.keys[0]
+    rank.store.add([Row(key, "naswot", 0, None, reason, 0.1), Row(rank.keys[-1], "naswot", 0, None, "no gates", 0.1)])
+    ranking, _ = rank.finish()
+    assert set(ranking.failures["naswot"]) == {reason, "no gates"}
+    ranking, _ = run(config(table))
+    assert ranking.failures["naswot"] == {"no gates": 1}
+    assert ranking.scores["naswot"][0][0] is not None
+
+
+@pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
         ({"proxies": ("parms",)}, ProxyError, "did you mean 'params'"),

@@ -21,7 +21,7 @@ def test_what_is_added_is_there(tmp_path):
 
 def test_all_or_none_of_a_network(tmp_path):
     store = Store(tmp_path / "s.sqlite", SETTING)
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(RankingError, match=r"s\.sqlite: CHECK constraint failed"):
         store.add([ROWS[0], Row("k2", "vkdnw", 0, None, None, 0.0)])  # neither a value nor a reason
     assert store.rows() == {}
 
@@ -38,6 +38,31 @@ def test_not_a_store(tmp_path):
     (tmp_path / "s.sqlite").write_text("something else, and long enough to be looked at " * 100)
     with pytest.raises(RankingError, match=r"s\.sqlite is not a file of scores"):
         Store(tmp_path / "s.sqlite", SETTING)
+
+
+def test_a_full_disk_is_said_and_what_was_stored_stays(tmp_path):
+    store = Store(tmp_path / "s.sqlite", SETTING)
+    store.add(ROWS)
+    (pages,) = store._db.execute("PRAGMA page_count").fetchone()
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    more = [Row(f"k{n}", "vkdnw", 0, 1.5, None, 0.25) for n in range(1000)]
+    with pytest.raises(RankingError, match=r"s\.sqlite: database or disk is full; .* the same command goes on"):
+        store.add(more)
+    with pytest.raises(RankingError, match="disk is full"):
+        store.draw([row.key for row in more], [row.key for row in more])
+    assert len(store.rows()) == 2
+
+
+def test_a_store_that_cannot_be_made_is_not_to_be_forced(tmp_path, monkeypatch):
+    class Full(sqlite3.Connection):
+        def executescript(self, *_):
+            raise sqlite3.OperationalError("database or disk is full")
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path: connect(path, factory=Full))
+    with pytest.raises(RankingError, match="disk is full") as told:
+        Store(tmp_path / "s.sqlite", SETTING)
+    assert "--force" not in str(told.value)
 
 
 def test_a_killed_writer_leaves_whole_networks(tmp_path):

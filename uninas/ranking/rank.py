@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import proxies
 from ..errors import UninasError
+from ..search.executors.attempt import is_of_circumstances
 from . import tables
 from .errors import RankingError
 from .halves import Half, half_of
@@ -100,10 +101,12 @@ class Rank:
         self.store.draw(self.table.names, self.keys)
 
     def score(self, on_progress: Progress = _silent) -> None:
-        """Scores what is not in the folder yet. Interrupted, it goes on from there the next time.
+        """Scores what is not in the folder yet, and again what failed for want of memory or of a working device.
+
+        Interrupted, it goes on from there the next time.
 
         Raises:
-            RankingError: a worker died.
+            RankingError: a worker died, or the scores cannot be written.
         """
         tasks = list(self._missing())
         total = len(set(self.keys)) * len(self.seeds)
@@ -116,7 +119,7 @@ class Rank:
                 on_progress(done, total)
 
     def _missing(self) -> Iterator[Task]:
-        there = self.store.rows()
+        there = {place for place, row in self.store.rows().items() if not is_of_circumstances(row.failure)}
         for seed in self.seeds:
             for key, arch in dict(zip(self.keys, self.table.archs)).items():  # one architecture for each network
                 wanted = tuple(base for base in self.bases if (key, base, seed) not in there)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,8 +36,17 @@ class Row(NamedTuple):
     seconds: float
 
 
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        hint = "is its disk writable and not full? What was stored stays, and the same command goes on from it"
+        raise RankingError(f"{path}: {error}; {hint}") from None
+
+
 class Store:
-    """The scores of one setting.
+    """The scores of one setting. All methods raise RankingError where the file cannot be read or written.
 
     Args:
         path: the file; created if it is not there.
@@ -50,20 +60,22 @@ class Store:
         self.path = path
         new = not path.exists()
         try:
-            self._db = sqlite3.connect(path)
+            with _errors(path):
+                self._db = sqlite3.connect(path)
             if new or not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+                with _errors(path):
+                    self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
             self._compare(setting)
         except sqlite3.Error as error:
             raise RankingError(f"{path} is not a file of scores ({error}); --force starts anew") from error
 
     def _compare(self, setting: Mapping[str, Any]) -> None:
-        with self._db:
-            stored = {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM setting")}
-            if not stored:
-                rows = [(name, json.dumps(value)) for name, value in setting.items()]
+        stored = {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM setting")}
+        if not stored:
+            rows = [(name, json.dumps(value)) for name, value in setting.items()]
+            with _errors(self.path), self._db:
                 self._db.executemany("INSERT INTO setting VALUES (?, ?)", rows)
-                return
+            return
         names = [name for name in {**stored, **setting} if stored.get(name) != setting.get(name)]
         if names:
             changed = "; ".join(f"{name} was {stored.get(name)!r}, now {setting.get(name)!r}" for name in names)
@@ -71,17 +83,18 @@ class Store:
 
     def draw(self, names: Iterable[str], keys: Iterable[str]) -> None:
         """Keeps which networks of the table were drawn; several can have one key, and share their scores."""
-        with self._db:
+        with _errors(self.path), self._db:
             self._db.executemany("INSERT OR REPLACE INTO networks VALUES (?, ?)", zip(names, keys))
 
     def add(self, rows: Iterable[Row]) -> None:
         """Writes scores, all or none; they are on disk when this returns."""
-        with self._db:
+        with _errors(self.path), self._db:
             self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def rows(self) -> dict[Place, Row]:
         """All scores, by (key, proxy, seed)."""
-        return _rows(self._db)
+        with _errors(self.path):
+            return _rows(self._db)
 
     def close(self) -> None:
         self._db.close()
