@@ -137,6 +137,20 @@ def test_export(uninas, folder, tmp_path):
     assert rows[4]["refused"] == "50 ms are beyond max_latency" and rows[4]["naswot repeats"] == "0"
 
 
+def test_export_of_a_race(uninas, folder, tmp_path):
+    metric = "top1@tiny_digits:3"
+    with Study.resume(folder, SETTINGS) as study:
+        study.record(1, "race", 0, [value(metric, 90.0)])
+        study.record(1, "race", 1, [value(metric, 91.0)])
+        study.record(2, "race", 0, [failure(metric, reason="error: diverged")])
+    assert uninas(folder, "--out", tmp_path / "all.csv")[0] == 0
+    with (tmp_path / "all.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row[metric] for row in rows] == ["", "90.5", "", "", ""]
+    assert [row[f"{metric} repeats"] for row in rows] == ["0", "2", "0", "0", "0"]
+    assert rows[2]["failures"] == f"{metric}: error" and rows[1]["naswot"] == "1.5"
+
+
 def test_export_replaces_nothing_without_force(uninas, folder, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("mine")

@@ -13,6 +13,8 @@ from ...files import replacing
 from .ranking import objectives_of, table_of
 from .reader import StudyReader, kind_of
 
+PHASES = ("search", "latency", "race")
+"""Whose measurements are columns; a race names the protocol and its epochs in its metrics."""
 COLUMNS = ("id", "key", "parent", "partner", "move", "ask", "origin", "params", "macs", "refused")
 """Those of a candidate; see `Candidate`. parent and partner are ids."""
 
@@ -20,8 +22,8 @@ COLUMNS = ("id", "key", "parent", "partner", "move", "ask", "origin", "params", 
 def write_csv(study: StudyReader, path: Path, force: bool = False) -> int:
     """Writes a row a candidate and returns how many; `path` is there when it is complete.
 
-    Columns: COLUMNS; each objective; mean and number of values of each metric in the search (a latency in seconds); and
-    why values are missing.
+    Columns: COLUMNS; each objective; mean and number of values of each metric of PHASES (a latency in seconds); and why
+    values are missing.
 
     Raises:
         StudyError: the file is there and `force` is not set, or cannot be written.
@@ -42,9 +44,9 @@ def _rows(study: StudyReader) -> Iterator[list[Any]]:
     objectives = objectives_of(study.settings)
     table, candidates = table_of(study, objectives)
     scores = [objective.scores(table) for objective in objectives]
-    metrics = study.metrics("search", "latency")
+    metrics = study.metrics(*PHASES)
     values: dict[tuple[int, str], list[float]] = {}
-    for phase in ("search", "latency"):
+    for phase in PHASES:
         for candidate, metric, _, _, value, _ in study.all_measurements(phase):
             if value is not None:
                 values.setdefault((candidate, metric), []).append(value)
