@@ -304,7 +304,11 @@ def test_nothing_is_overwritten_without_force(config):
     with pytest.raises(StudyError, match=r"there is a study already; --resume continues it, --force replaces it"):
         search(config(seed=1), scorer=HashScorer())
     assert contents(settings.out) == before
+    of_race = [config().out / name for name in ("best_by_score.yaml", "race.json")]
+    for path in of_race:
+        path.touch()
     search(config(seed=1, force=True), scorer=HashScorer())
+    assert not any(path.exists() for path in of_race), "they are of the study that was replaced"
     assert contents(settings.out) != before
 
 

@@ -29,6 +29,8 @@ from .view import SearchView
 from .warm_start import warm_candidates
 
 BEST, SUMMARY, FRONT = "best.yaml", "summary.json", "front"
+OF_RACE = ("best_by_score.yaml", "race.json")
+"""What `uninas race` adds."""
 DIGITS = 12
 """Of its key, in the name of a network's file."""
 REPORT_EVERY = 0.1
@@ -236,7 +238,7 @@ def _starts(config: SearchConfig, space: Space) -> dict[str, Genotype]:
 def _open(config: SearchConfig, fingerprint: dict) -> Study:
     if config.resume:
         return Study.resume(config.out, fingerprint, MAY_GROW)
-    leftovers = [name for name in (BEST, SUMMARY) if (config.out / name).exists()]
+    leftovers = [name for name in (BEST, SUMMARY, *OF_RACE) if (config.out / name).exists()]
     if leftovers and not config.force and not has_begun(config.out / FILE):
         raise StudyError(f"{config.out / leftovers[0]} is there already; --force replaces it")
     study = Study.create(config.out, fingerprint, config.force)

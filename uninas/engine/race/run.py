@@ -20,6 +20,7 @@ from ...files import replacing
 from ...genotype import Genotype
 from ...search.executors import Task, make_executor
 from ...search.measurement import Measurement
+from ...search.run import BEST, OF_RACE
 from ...search.scoring import Scorer
 from ...search.study import Study
 from .. import protocol as protocols
@@ -31,7 +32,7 @@ from .config import RaceConfig
 from .field import beginners
 from .halving import Runner, mean, ranking, undecided
 
-BEST, REPORT, BY_SCORE = "best.yaml", "race.json", "best_by_score.yaml"
+BY_SCORE, REPORT = OF_RACE
 
 
 @dataclass(frozen=True)
