@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from uninas.cli import app, main
 from uninas.cli.application import Application, print_json, spelled_anew
+from uninas.cli.common import run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,6 +64,27 @@ def test_old_spellings_reach_commands(uninas):
     assert old.code == 0 and old == uninas("cost coatnet --classes 0 --json")
     told = uninas("cost --help").out
     assert "--classes" in told and "--num-classes" not in told and "--genotype" not in told
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(28, "No space left on device", "a/b.txt"), "a/b.txt: No space left on device"),
+        (OSError("the disk is gone"), "the disk is gone"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_what_the_system_refuses_is_a_line(error, line, capsys):
+    small = typer.Typer(pretty_exceptions_enable=False)
+
+    @small.command()
+    def one() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        run(small, [])
+    assert ended.value.code == 1 and capsys.readouterr().err == f"error: {line}\n"
 
 
 def test_json_is_alone_on_standard_output():

@@ -115,9 +115,8 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> NoRetur
     except UninasError as error:
         sys.exit(fail(error, error.exit_code))
     except OSError as error:  # a folder that is a file, a disk that is full; not ours to foresee everywhere
-        if error.filename is None:
-            raise
-        sys.exit(fail(f"{error.filename}: {error.strerror or error}", 1))
+        what = error.strerror or str(error) or type(error).__name__
+        sys.exit(fail(what if error.filename is None else f"{error.filename}: {what}", 1))
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in TRAINING_PACKAGES:
             raise
