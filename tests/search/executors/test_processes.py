@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -72,9 +73,12 @@ def test_strange_ends(tmp_path, monkeypatch):
     ]
 
 
-def test_ctrl_c_gets_through_and_close_ends_what_runs(tmp_path):
+def test_ctrl_c_gets_through_and_close_ends_what_runs(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     executor = Processes(Acting(folder=str(tmp_path)), 1)
-    executor.submit(task(0, "hang"))
+    executor.submit(task(0, "temporary", "hang"))
     pressed: list[float] = []
 
     def press() -> None:
@@ -90,7 +94,22 @@ def test_ctrl_c_gets_through_and_close_ends_what_runs(tmp_path):
     executor.close()
     assert time.monotonic() - pressed[0] < 2
     assert not workers()
+    assert not list(temporary.iterdir())
     assert list(executor.results()) == []
+
+
+def test_what_a_worker_leaves_in_its_temporary_folder_goes_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "marks").mkdir()
+    executor = Processes(Acting(folder=str(tmp_path / "marks")), 1, Allowance(seconds=1.0))
+    found = results(executor, task(0, "temporary"))[0]
+    assert states(found) == [State.MEASURED]
+    (scratch,) = set(tmp_path.iterdir()) - {tmp_path / "marks"}
+    assert scratch.name.startswith("uninas-") and len(list(scratch.iterdir())) == 1
+    found = results(executor, task(1, "temporary", "hang"))[1]
+    assert states(found) == [State.TIMED_OUT] * 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "marks"]
+    executor.close()
 
 
 PARENT = """
@@ -105,7 +124,9 @@ list(executor.results())
 
 
 def test_workers_end_with_a_search_that_is_killed(tmp_path):
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(TESTS), str(tmp_path)])
+    (tmp_path / "temporary").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(TESTS), str(tmp_path)], env=environment)
     mark = tmp_path / "pid"
     wait_for(lambda: mark.exists() and mark.read_text() != "")
     worker = psutil.Process(int(mark.read_text()))
@@ -113,6 +134,7 @@ def test_workers_end_with_a_search_that_is_killed(tmp_path):
     parent.kill()
     parent.wait()
     wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 5)
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_workers_that_cannot_start_are_an_error(monkeypatch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from multiprocessing.connection import wait
@@ -58,19 +59,30 @@ class Processes(Pool["ProcessWorker"]):
 
 
 class ProcessWorker(Worker):
-    """One process, in a session of its own, so that Ctrl-C does not reach it even while it starts."""
+    """One process, in a session of its own, so that Ctrl-C does not reach it even while it starts, and with a folder of
+    its own for temporary files, since one that is killed deletes none.
+
+    Raises:
+        ExecutorError: the folder cannot be made.
+    """
 
     machine = HERE
 
     def __init__(self, scorer_json: str, allowance: Allowance) -> None:
         self.allowance = allowance
+        try:
+            self._scratch = tempfile.TemporaryDirectory(prefix="uninas-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise ExecutorError(f"cannot make a folder for a worker's temporary files: {error}") from None
+        folder = self._scratch.name
+        arguments = [scorer_json, str(allowance.bytes or 0), folder]
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", f"{__package__}.worker", scorer_json, str(allowance.bytes or 0)],
+            [sys.executable, "-W", "ignore", "-m", f"{__package__}.worker", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": _import_path(), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": _import_path(), "OMP_NUM_THREADS": "1", "TMPDIR": folder},
         )
         if self.process.stdin is None or self.process.stdout is None:
             raise ExecutorError("a worker process was started without pipes")
@@ -112,6 +124,7 @@ class ProcessWorker(Worker):
         self.process.wait()
         self.tasks.close()
         self.answers.close()
+        self._scratch.cleanup()
 
     def _send(self) -> None:
         """Writes as much of a task as the pipe takes now."""
