@@ -103,6 +103,9 @@ class Acting(ProxyScorer):
         """A file that nobody deletes."""
         os.close(tempfile.mkstemp()[0])
 
+    def _scratch(self, _: str) -> None:
+        self._log(f"scratch {tempfile.gettempdir()}")
+
     def _print(self, text: str) -> None:
         print(text)
         print(text, file=sys.stderr)

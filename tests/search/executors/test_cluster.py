@@ -55,12 +55,15 @@ def test_code_travels_and_an_actor_that_dies_costs_one_try(ray_address, tmp_path
 
     killed: list[psutil.Process] = []
     threading.Thread(target=kill, daemon=True).start()
-    found = results(executor, task(0, "once:hang"), task(1, "module"))
+    found = results(executor, task(0, "once:hang"), task(1, "module", "scratch"))
     executor.close()
-    assert states(found[0] + found[1]) == [State.MEASURED] * 2
+    assert states(found[0] + found[1]) == [State.MEASURED] * 3
     assert not killed[0].is_running(), "the process ends with its actor"
-    module = next(line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("module "))
+    log = (tmp_path / "log").read_text().splitlines()
+    module = next(line for line in log if line.startswith("module "))
     assert "_ray_pkg_" in module, "the scorer's package is the one that was sent"
+    scratch = Path(next(line for line in log if line.startswith("scratch ")).partition(" ")[2])
+    assert scratch.name.startswith("uninas-") and not scratch.exists()
 
 
 def test_a_scorer_that_the_cluster_cannot_make_is_an_error(ray_address, monkeypatch):

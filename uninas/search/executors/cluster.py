@@ -39,6 +39,8 @@ TICK = 0.5
 """Seconds that one wait for Ray takes at most, so that Ctrl-C gets through."""
 KNOCK_SECONDS = 10.0
 """For the head of a cluster to take a connection."""
+CLOSE_SECONDS = 2.0
+"""For an idle actor to end its process."""
 PATIENCE = 60.0
 """Seconds without any worker after which it is said what is waited for, and again after as many."""
 
@@ -107,6 +109,7 @@ class RayWorker(Worker):
         self._ray, self._actor = ray, actor
         self.answer: Any = actor.node.remote()
         """What is waited for; None while the worker has nothing to do."""
+        self._closed: Any = None
 
     def begin(self, task: Task) -> None:
         """See `Worker`."""
@@ -130,11 +133,17 @@ class RayWorker(Worker):
         return Ready()
 
     def kill(self) -> None:
-        """See `Worker`; the process that the actor looks after ends when its input does."""
-        self._ray.kill(self._actor)
+        """See `Worker`; the process ends with its actor, but only an idle actor can delete its temporary files."""
+        if self.ready and self.answer is None:
+            self._closed = self._actor.close.remote()
+        else:
+            self._ray.kill(self._actor)
 
     def bury(self) -> None:
         """See `Worker`; what is left to do is up to Ray."""
+        if self._closed is not None:
+            self._ray.wait([self._closed], timeout=CLOSE_SECONDS)
+            self._ray.kill(self._actor)
 
 
 class Supervisor:
@@ -154,6 +163,10 @@ class Supervisor:
         self._executor.submit(task_from_json(task_json))
         found: list[list[Measurement]] = [measurements for _, measurements in self._executor.results()]
         return measurements_to_json(found[0])
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._executor.close()
 
 
 def _connect(address: str, workers: int, packages: list[str]) -> tuple[Any, bool]:

@@ -22,8 +22,8 @@ from .wire import measurements_to_json, scorer_from_json, task_from_json
 
 
 def main() -> None:
-    """Runs the worker; the arguments are a scorer as JSON, bytes of memory for a task (0 for no limit), and the folder
-    of its temporary files, which goes with the worker where the search is no more to delete it."""
+    """Runs the worker; the arguments are a scorer as JSON, bytes of memory for a task (0 for no limit), and folders
+    of temporary files, which go with the worker where the search is no more to delete them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which then ends this process
     lines, answers = _own_pipes()
     torch.set_num_threads(1)
@@ -34,7 +34,7 @@ def main() -> None:
         _say(answers, f"cannot start: {type(error).__name__}: {error}".replace("\n", " "))
         return
     waiting: SimpleQueue[str] = SimpleQueue()
-    Thread(target=_listen, args=(lines, waiting, sys.argv[3]), daemon=True).start()
+    Thread(target=_listen, args=(lines, waiting, sys.argv[3:]), daemon=True).start()
     _say(answers, "ready")
     while True:
         _say(answers, measurements_to_json(measure(scorer, task_from_json(waiting.get()))))
@@ -64,10 +64,11 @@ def _prepare(device: str, limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-def _listen(lines: TextIO, waiting: SimpleQueue[str], scratch: str) -> None:
+def _listen(lines: TextIO, waiting: SimpleQueue[str], temporary: list[str]) -> None:
     for line in lines:
         waiting.put(line)
-    shutil.rmtree(scratch, ignore_errors=True)
+    for folder in temporary:
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)  # the search is gone, and nobody waits for what is being computed
 
 
