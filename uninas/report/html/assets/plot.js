@@ -101,7 +101,7 @@ class Plot {
     for (const guide of plot.guides || []) {
       const at = guide.axis === "x" ? x.at(guide.value) : y.at(guide.value);
       text += guide.axis === "x"
-        ? `<path class="guide" d="M${at} ${MARGIN.top}V${bottom}"/><text class="guide-text" x="${at - 5}" y="${MARGIN.top + 12}" text-anchor="end">${escape(guide.text)}</text>`
+        ? `<path class="guide" d="M${at} ${MARGIN.top}V${bottom}"/><text class="guide-text" x="${at - 5}" y="${bottom - 6}" text-anchor="end">${escape(guide.text)}</text>`
         : `<path class="guide" d="M${MARGIN.left} ${at}H${width - MARGIN.right}"/><text class="guide-text" x="${MARGIN.left + 6}" y="${at - 5}">${escape(guide.text)}</text>`;
     }
     for (const line of plot.lines || []) {
