@@ -60,3 +60,9 @@ def test_a_study_that_does_not_say_which_form_was_kept_has_that_of_its_summary(s
         assert beginners(study, 2, 2) == [1, 0]
     summary.unlink()
     assert beginners(study, 2, 2) == [1, 0]
+
+
+def test_every_start_that_has_a_score_begins(study):
+    study.save({"starts": 3})
+    assert beginners(study, 1, 1) == [1, 0]
+    assert [row.candidate.id for row in study.best(4)] == [1, 0]  # the third has none

@@ -36,7 +36,7 @@ class RaceConfig(BaseModel):
     data_root: Path
     """Folder of the data that the protocol names."""
     top: int = Field(16, ge=2)
-    """Networks that begin: the best by score, and beside them the best start of each study."""
+    """Networks that begin: the best by score, and beside them the starts of each study."""
     per_lineage: int | None = Field(None, ge=1)
     """Of these, how many may be of one lineage: made by moves from one network. Default: a quarter."""
     rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_epochs), Field(min_length=1)] = (1, 3, 9)

@@ -16,12 +16,13 @@ from ...search.study.schema import Candidate
 
 
 def beginners(study: Study, most: int, per_lineage: int) -> list[int]:
-    """Numbers of the candidates that begin: the best by score, and the best start where it is not among them.
+    """Numbers of the candidates that begin: the best by score, and every start that has a score and is not among them.
 
-    In place of one that the search tidied, its tidy form begins.
+    In place of one that the search tidied, its tidy form begins. All starts, since the one that trains best need not be
+    the one of the highest score, and what is found has to beat it.
 
     Args:
-        most: how many, beside the start.
+        most: how many, beside the starts.
         per_lineage: of one lineage; more where the study has too few lineages.
     """
     rows = list(study.rows())
@@ -29,7 +30,7 @@ def beginners(study: Study, most: int, per_lineage: int) -> list[int]:
     chosen = best_of_lineages(ranked, lineages(rows), most, per_lineage)
     state = study.meta("state") or {}
     starts = state.get("starts", 0)
-    chosen += [candidate for candidate in ranked if candidate < starts][:1]
+    chosen += [candidate for candidate in ranked if candidate < starts]
     tidied = {int(winner): form for winner, form in state.get("tidy_forms", {}).items()} or _form_of_summary(
         study, rows
     )
