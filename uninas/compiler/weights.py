@@ -53,9 +53,6 @@ def save_weights(net: nn.Module | Mapping[str, Tensor], path: str | Path) -> Non
 class Ignored:
     """What a checkpoint holds of types that PyTorch does not know; it does nothing, whatever the file asks of it."""
 
-    def __new__(cls, *_: Any) -> Ignored:
-        return super().__new__(cls)
-
     def __init__(self, *_: Any) -> None:
         pass
 

@@ -40,17 +40,6 @@ class {name}(nn.Module):
         return self.head(self.features(x)[-1]){flat}
 
 
-class Ignored:
-    """What a checkpoint holds beside weights, such as a trainer's log."""
-
-    def __new__(cls, *_: object) -> Ignored:
-        return super().__new__(cls)
-
-    def __init__(self, *_: object) -> None: ...
-
-    def __setstate__(self, _: object) -> None: ...
-
-
 def load(path: str{argument and ", " + argument}) -> {name}:
     """The network in eval mode, with the weights of a .pt, .pth or .safetensors file.
 
@@ -62,7 +51,8 @@ def load(path: str{argument and ", " + argument}) -> {name}:
         found = load_file(path)
     else:
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path) if is_zipfile(path) else []
-        with torch.serialization.safe_globals([(Ignored, name) for name in foreign]):
+        ignored = type("Ignored", (), dict.fromkeys(("__init__", "__setstate__"), lambda *_: None))  # a trainer's log
+        with torch.serialization.safe_globals([(ignored, name) for name in foreign]):
             found = torch.load(path, map_location="cpu", weights_only=True)
         found = found.get("state_dict", found)
     found = {{name.removeprefix("module.").removeprefix("backbone."): tensor for name, tensor in found.items()}}
