@@ -44,6 +44,9 @@ class TrainingScorer:
         Raises:
             EngineError: the training diverged, or the protocol has no such metric.
         """
+        from ..mm_compat import import_yapf
+
+        import_yapf()  # workers of another machine may be its first
         from .config import build_config
         from .errors import EngineError
         from .run import train_config

@@ -10,7 +10,7 @@ from timm.models._registry import generate_default_cfgs, register_model
 from torch import Tensor, nn
 
 from ..blocks.networks import DESIGN_SIZE, KNOWN, as_genotype, network
-from ..compiler.weights import ignoring_other_types
+from ..compiler.weights import ignoring_other_types, without_prefixes
 from ..errors import GenotypeError
 from ..genotype import Genotype
 from .model import TimmNetwork
@@ -83,8 +83,8 @@ def _create(timm_name: str, genotype: Genotype, pretrained: bool, settings: dict
 
 
 def without_prefix(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """A state dict under this model's names: in a checkpoint of our training, stem and stages are in `backbone.`."""
-    return {name.removeprefix("backbone."): tensor for name, tensor in state.items()}
+    """A state dict under this model's names, as timm calls it."""
+    return without_prefixes(state)
 
 
 register_model(uninas)
