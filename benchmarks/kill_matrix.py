@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from search.conftest import tiny_space  # noqa: E402  # pyright: ignore[reportMissingImports]
 from search.fakes import HashScorer  # noqa: E402  # pyright: ignore[reportMissingImports]
-from search.test_run import contents, essence, options  # noqa: E402  # pyright: ignore[reportMissingImports]
+from search.studies import contents, essence, options  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 from uninas.search import SearchConfig, Summary, search  # noqa: E402  # pyright: ignore[reportMissingImports]
 

@@ -90,6 +90,7 @@ def test_other_cells():
         ({"edges": {"a": [{"kernel": 3}]}}, r"^edges.a\[0\].op: is missing"),
         ({"edges": {"a": 3}}, r"^edges.a: .*list, got 3"),
         ({"limits": {"max_param": 3}}, r"^limits.max_param: unknown key; did you mean 'max_params'"),
+        ({"proxy": "naswto"}, r"^proxy: there is no proxy 'naswto'; did you mean 'naswot'"),
         ({"size_band": 1.5}, r"^size_band: .*less than or equal to 1, got 1.5"),
         ({"network": {"schema_version": 1}}, r"^network.stages: is missing"),
         (

@@ -111,11 +111,12 @@ def test_merging_key_by_key():
 def test_a_file_extends_another_by_name_or_by_path_from_where_it_lies(tmp_path):
     folder = tmp_path / "sub"
     folder.mkdir()
-    (folder / "base.yaml").write_text("extends: uninas\nname: base\nlimits: {nodes: 12}\nsize_band: null\n")
+    base = "extends: uninas\nname: base\nlimits: {nodes: 12}\nsize_band: null\nproxy: macs\n"
+    (folder / "base.yaml").write_text(base)
     (tmp_path / "mine.yaml").write_text("extends: sub/base.yaml\nalphabet: {mask: null}\nlimits: {heads: 8}\n")
     space = Space.load(tmp_path / "mine.yaml")
     assert isinstance(space, GraphSpace)
-    assert space.name == "base" and space.size_band is None
+    assert space.name == "base" and space.size_band is None and space.proxy == "macs"
     assert (space.limits.nodes, space.limits.heads, space.limits.blocks) == (12, 8, 12)
     assert "mask" not in space.specification.alphabet and "conv" in space.specification.alphabet
     assert Space.load("uninas").size_band == 0.85
@@ -184,6 +185,8 @@ def test_bad_extensions_name_the_file(tmp_path, text, message):
         ({"limits": {"min_width": 99, "max_width": 64}}, r"limits.min_width: 99 is above"),
         ({"size_band": 0}, r"^size_band: .*greater than 0, got 0"),
         ({"size_band": 1.5}, r"^size_band: .*less than or equal to 1, got 1.5"),
+        ({"proxy": "naswto"}, r"^proxy: there is no proxy 'naswto'; did you mean 'naswot'"),
+        ({"proxy": "logrank(macs"}, r"^proxy: "),
         ({"moves": {"inser": 1.0}}, r"^moves.inser: there is no such move; did you mean 'insert'"),
         ({"moves": {"insert": -1.0}}, r"^moves.insert: a weight is at least 0"),
         ({"moves": {"insert": 0.0}}, r"^moves: at least one weight"),

@@ -71,9 +71,9 @@ class SearchConfig(BaseModel):
     """How to search: evolution, walk, random (the baseline) or pareto (several objectives)."""
     strategy_settings: dict[str, Any] = {}
     """Settings of the strategy, such as population=64."""
-    proxy: str = "learning_agg"
+    proxy: str | None = None
     """Training-free scores by name. One guides the search: a proxy, an aggregate (learning_agg, vkdnw_agg, ...), or
-    "logrank(macs, jacov, ...)"."""
+    "logrank(macs, jacov, ...)". Default: the space's, learning_agg in most."""
     objectives: str | None = None
     """Several, in place of --proxy, for --strategy pareto: "vkdnw_agg,-params,-latency"; a minus minimises."""
     iterations: int = Field(96, ge=1)
@@ -148,7 +148,7 @@ class SearchConfig(BaseModel):
         if self.resume and self.force:
             raise ValueError("resume and force exclude each other: one continues a study, the other replaces it")
         kind = STRATEGIES[self.strategy]
-        count = len(self.objectives_of)
+        count = 1 if self.objectives is None and self.proxy is None else len(self.objectives_of)
         if kind.objectives is not None and count != kind.objectives:
             raise ValueError(f"objectives: {self.strategy} takes {kind.objectives}, got {count}; use --strategy pareto")
         if self.asynchronous and not kind.asynchronous:
@@ -178,18 +178,19 @@ class SearchConfig(BaseModel):
         return resources.parse({name: value for name, value in given.items() if value is not None}, Limits, SpaceError)
 
     def resolved(self, space: Space) -> SearchConfig:
-        """The same settings, with the space's own image size and classes where none were given."""
-        own = {name: getattr(space.limits, name) for name in ("input_size", "num_classes")}
+        """The same settings, with the space's own image size, classes and proxy where none were given."""
+        own = {name: getattr(space.limits, name) for name in ("input_size", "num_classes")} | {"proxy": space.proxy}
         return self.model_copy(update={name: value for name, value in own.items() if getattr(self, name) is None})
 
     def limits_in(self, space: Space) -> Limits:
         """The limits, with the space's size band where only the most is given and no objective minimises a cost."""
-        limits = self.resolved(space).limits
+        config = self.resolved(space)
+        limits = config.limits
         for what in ("params", "macs"):
             most = getattr(space.limits, f"max_{what}")
             if getattr(limits, f"max_{what}") is None and most is not None:
                 limits = limits.model_copy(update={f"max_{what}": most})
-        minimised = any(o.signs == (-1,) and o.metrics[0] in ("params", "macs") for o in self.objectives_of)
+        minimised = any(o.signs == (-1,) and o.metrics[0] in ("params", "macs") for o in config.objectives_of)
         return limits if minimised else limits.banded(space.size_band)
 
     @property
@@ -202,12 +203,19 @@ class SearchConfig(BaseModel):
 
     @property
     def objectives_of(self) -> tuple[Objective, ...]:
-        """What the search maximises, the first one first. Raises ProxyError."""
+        """What the search maximises, the first one first.
+
+        Raises:
+            ProxyError: one is not understood.
+            StudyError: the settings name none; those that are `resolved` do.
+        """
         from .objective import Objective, parse_objectives
 
-        if self.objectives is None:
-            return (Objective.parse(self.proxy, self.latency_shape),)
-        return parse_objectives(self.objectives, self.latency_shape)
+        if self.objectives is not None:
+            return parse_objectives(self.objectives, self.latency_shape)
+        if self.proxy is None:
+            raise StudyError("the settings name no proxy: SearchConfig.resolved takes the one of the space")
+        return (Objective.parse(self.proxy, self.latency_shape),)
 
     def make_strategy(self, state: dict[str, Any] | None = None) -> Strategy:
         """The strategy with its settings, and the state that it was stored with. Raises StudyError."""

@@ -41,6 +41,8 @@ class Space(ABC):
     """Bounds on cost that the space itself sets, beside those of a user."""
     size_band: float | None
     """The least of a cost against the most, where a user gives only the most: 0.85 of `max_params`. None: no least."""
+    proxy: str
+    """What guides a search of the space unless its user names another: the score that ranks such networks best."""
 
     @staticmethod
     def load(name: str | Path) -> Space:
@@ -98,7 +100,10 @@ class Space(ABC):
 
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
-        """The whole specification as JSON data: equal for equal spaces."""
+        """What the specification says of networks, as JSON data: equal for spaces with equal networks and moves.
+
+        `proxy` is left out: it is among the settings of a search.
+        """
 
     def mutate(self, genotype: Genotype, rng: Random, limits: Limits | None = None) -> Genotype:
         """The genotype of `neighbour`."""

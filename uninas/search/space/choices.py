@@ -26,6 +26,7 @@ from ...genotype import Genotype
 from ..limits import Limits
 from .base import Proposal, Space
 from .budget import Budget, Excess, nearer
+from .default_proxy import DEFAULT_PROXY, ObjectiveName
 
 Chosen = tuple[str, ...]
 """An option for each choice of a space, in the space's order."""
@@ -67,6 +68,8 @@ class ChoiceFile(BaseModel):
     """On cost, for every network of the space."""
     size_band: float | None = Field(None, gt=0, le=1)
     """The least of a cost against the most, where a user gives only the most; null: no least."""
+    proxy: ObjectiveName = DEFAULT_PROXY
+    """What guides a search unless its user names another."""
     starts: dict[str, str] = Field(default_factory=dict)
     """Networks to begin at, by name, each written as the `name` of its genotype."""
     attempts: int = Field(500, ge=1)
@@ -82,6 +85,7 @@ class ChoiceSpace(Space):
         self.specification = specification
         self.name = specification.name
         self.size_band = specification.size_band
+        self.proxy = specification.proxy
         self.limits = specification.limits
         for start in self.starts:
             self.start(start)
@@ -193,7 +197,7 @@ class ChoiceSpace(Space):
         return self._within(chosen, budget, rng) if budget.excess(genotype) else genotype
 
     def fingerprint(self) -> dict[str, Any]:
-        return self.specification.model_dump(mode="json")
+        return self.specification.model_dump(mode="json", exclude={"proxy"})
 
     def checked(self, options: Sequence[str], text: str) -> Chosen:
         """The options, each one of its choice's. Raises SpaceError that names the choice, and `text` around it."""

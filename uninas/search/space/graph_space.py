@@ -30,6 +30,7 @@ class GraphSpace(Space):
         self.specification = specification
         self.name = specification.name
         self.size_band = specification.size_band
+        self.proxy = specification.proxy
         self.design_size = specification.design_size
         self.limits: Bounds = specification.limits
         self.frame = specification.frame
@@ -116,7 +117,7 @@ class GraphSpace(Space):
         return repairing.repair(self.specification, self, genotype, limits, rng)
 
     def fingerprint(self) -> dict[str, Any]:
-        return self.specification.model_dump(mode="json")
+        return self.specification.model_dump(mode="json", exclude={"proxy"})
 
     def alphabet_at(self, genotype: Genotype, stage: int) -> Alphabet:
         """The operations that moves may write into a stage (counted from 0)."""

@@ -16,6 +16,7 @@ from ...ops.base import REGISTRY
 from ...resources import validated
 from .alphabet import Choices
 from .bounds import Bounds
+from .default_proxy import DEFAULT_PROXY, ObjectiveName
 from .frame import FrameChoices
 from .moves import MOVES
 
@@ -72,6 +73,8 @@ class GraphSpecification(BaseModel):
     """Image side in pixels for whose grids relative position bias tables are made."""
     size_band: float | None = Field(None, gt=0, le=1)
     """The least of a cost against the most, where a user gives only the most; null for no least."""
+    proxy: ObjectiveName = DEFAULT_PROXY
+    """What guides a search unless its user names another."""
     alphabet: Choices
     """Operations that moves may write into graphs, and the attribute values that they choose from."""
     accepted: tuple[str, ...] = ()
