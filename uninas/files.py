@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all."""
+"""Files that are written completely or not at all, and the folders for them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ def replacing(path: Path, error: Callable[[str], Exception] | None = None) -> It
     finally:
         with contextlib.suppress(OSError, ValueError):
             temporary.unlink()
+
+
+def make_folder(folder: Path, error: Callable[[str], Exception]) -> None:
+    """Makes a folder and those around it where they are not there; an OSError is raised as `error`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise error(f"{folder}: cannot make the folder: {problem.strerror or problem}; choose another") from None
 
 
 def write_bytes(path: Path, content: bytes, error: Callable[[str], Exception]) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from ..compiler import Network
 from ..errors import UninasError
-from ..files import replacing
+from ..files import make_folder, replacing
 from .model import TimmNetwork
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -45,10 +45,7 @@ def save_for_timm(
     there = [name for name in (CONFIG, WEIGHTS) if (directory / name).exists()]
     if there and not force:
         raise TimmError(f"{directory}: has {there[0]} already: choose another folder, or force=True to replace it")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise TimmError(f"{directory}: cannot be made: {problem.strerror or problem}") from None
+    make_folder(directory, TimmError)
     with replacing(directory / CONFIG, TimmError) as place, replacing(directory / WEIGHTS, TimmError) as weights:
         save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, weights)
         # timm keeps what create_model was given: a path or an object, which would not travel

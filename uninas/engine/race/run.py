@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import GenotypeError, StudyError
-from ...files import replacing
+from ...files import make_folder, replacing
 from ...genotype import Genotype
 from ...search.executors import Task, make_executor
 from ...search.measurement import Measurement
@@ -122,7 +122,7 @@ def race(
         course = _Race(config, plan, studies, on_progress or (lambda _: None), scorer)
         course.claim()
         folder = out or next(iter(config.studies))
-        _make(folder)
+        make_folder(folder, StudyError)
         rounds = course.run()
         best = rounds[max(rounds)][0]
         genotype = course.genotype(best)
@@ -134,13 +134,6 @@ def race(
         _clear_best(folder)
     genotype.save(folder / BEST)
     return result
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StudyError(f"{folder}: cannot make the folder: {error.strerror or error}; choose another --out") from None
 
 
 class _Race:

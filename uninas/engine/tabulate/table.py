@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StudyError
-from ...files import replacing
+from ...files import make_folder, replacing
 from ...genotype import Genotype
 from ...search.study.lock import Lock
 from .draw import Drawn
@@ -70,11 +70,7 @@ class TableFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """No other process adds to the table meanwhile. Raises StudyError: one does, or there can be no folder."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            why = f"cannot make the folder: {error.strerror or error}"
-            raise StudyError(f"{self.folder}: {why}; choose another --out") from None
+        make_folder(self.folder, StudyError)
         lock = Lock(self.folder, "adding to this table")
         try:
             yield

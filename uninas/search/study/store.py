@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StudyError
+from ...files import make_folder
 from ...genotype import Block, BlockGraph, Genotype, SubBlock
 from ..measurement import Measurement, State
 from .codec import pack_graph, pack_skeleton
@@ -73,10 +74,7 @@ class Study(StudyReader):
                 file that is no study, and `force` is not set.
         """
         path = folder / FILE
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StudyError(f"{folder}: cannot make the folder: {error.strerror}") from None
+        make_folder(folder, StudyError)
         lock = Lock(folder)
         try:
             if not force and has_begun(path):
