@@ -9,7 +9,7 @@ import pytest
 import timm
 import torch
 from graphs import small_published
-from timm.models import FeatureInfo, group_parameters, load_checkpoint
+from timm.models import FeatureInfo, PretrainedCfg, group_parameters, load_checkpoint
 from timm.models._features import FeatureGetterNet
 from timm.models._features_fx import create_feature_extractor
 from timm.optim import create_optimizer_v2, param_groups_layer_decay
@@ -374,6 +374,25 @@ def test_checkpoints_of_our_training_load(tmp_path):
     plain = tmp_path / "plain.pth"
     torch.save(built.state_dict(), plain)
     load_checkpoint(model := create("coatnet", num_classes=6).eval(), str(plain))
+    assert torch.equal(model(image()), built(image()))
+
+
+class Log:
+    """Of a type that PyTorch and timm refuse to load."""
+
+
+@pytest.mark.parametrize("form", ["overlay", "whole", "timm's own"])
+def test_what_a_trainer_stores_beside_weights_is_passed_over(tmp_path, form):
+    """Such as mmengine's log."""
+    built = uninas.build(GENOTYPES["resnet"], 6, seed=9).eval()
+    torch.save({"state_dict": built.state_dict(), "log": Log()}, tmp_path / "epoch_9.pth")
+    source = {"file": str(tmp_path / "epoch_9.pth"), "num_classes": 6}
+    given = {
+        "overlay": {"pretrained_cfg_overlay": source},
+        "whole": {"pretrained_cfg": {**source, "first_conv": "stem.0", "classifier": "head.3"}},
+        "timm's own": {"pretrained_cfg": PretrainedCfg(**source, first_conv="stem.0", classifier="head.3")},
+    }[form]
+    model = create("resnet", pretrained=True, **given).eval()
     assert torch.equal(model(image()), built(image()))
 
 

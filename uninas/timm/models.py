@@ -62,10 +62,12 @@ def _create(timm_name: str, genotype: Genotype, pretrained: bool, settings: dict
         "classifier": f"head.{len(genotype.head.layers(genotype.stages[-1].width, 1)) - 1}",
     }
     given = settings.pop("pretrained_cfg_overlay", None) or {}
-    if "input_size" not in given and not isinstance(settings.get("pretrained_cfg"), dict):
+    whole = settings.get("pretrained_cfg")
+    if "input_size" not in given and not isinstance(whole, dict):
         side = -(-DESIGN_SIZE // genotype.strides[-1])
         overlay["pool_size"] = (side, side)
-    with ignoring_other_types(given.get("file") or ""):  # a checkpoint of our training has its log, too
+    file = given.get("file") or (whole.get("file") if isinstance(whole, dict) else getattr(whole, "file", None))
+    with ignoring_other_types(file or ""):  # a checkpoint of our training has its log, too
         return build_model_with_cfg(
             TimmNetwork,
             timm_name,
