@@ -134,15 +134,15 @@ AGGREGATES: dict[str, LogRank] = {
     for aggregate in (
         LogRank("vkdnw_agg", ("vkdnw_single", "jacov", "expressivity", "trainability", "macs")),
         LogRank("az_nas", ("expressivity", "progressivity", "trainability", "complexity")),
-        LogRank("learning_agg", ("memorization", "near_mean", "expressivity_mean")),
+        LogRank("learning_agg", ("generalization", "memorization", "near_mean", "expressivity_mean")),
         LogRank("uninas_agg", ("params", "macs", "expressivity", "progressivity", "trainability", "jacov", "naswot")),
     )
 }
 """VKDNW_agg: Týbl and Neumann, CVPR 2025. AZ-NAS: Lee and Ham, CVPR 2024.
 
-learning_agg is ours, and guides a search unless another is named: how fast noise is learnt by heart, and how much gates
-and features tell apart in the mean layer. Its members were chosen by trained networks of the space `uninas_tiny`:
-docs/proxies.md.
+learning_agg is ours, and guides a search unless its space or its user names another: how fast patterns are learnt, and
+noise by heart, and how much gates and features tell apart in the mean layer. Its members were chosen by networks of the
+space `uninas_tiny` that were trained: docs/proxies.md.
 uninas_agg is ours too: two counts of size, two measures of features, how gradients pass, and two measures of how well
 inputs are told apart (by gradients and by gates). How its members were chosen: docs/proxies.md.
 """
