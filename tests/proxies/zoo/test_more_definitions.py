@@ -177,31 +177,3 @@ def test_without_layers(name):
 
     with pytest.raises(ProxyFailure, match="no parameters"):
         value(name, images(), Free())
-
-
-@pytest.mark.parametrize("labels", [LABELS, None])
-def test_memorization(labels):
-    x, module = images(), net()
-    expected, optimizer = [], torch.optim.Adam(module.parameters(), lr=5e-3)
-    known = torch.randint(CLASSES, (len(x),), generator=torch.Generator().manual_seed(0)) if labels is None else labels
-    for _ in range(4):
-        loss = F.cross_entropy(module(x), known)
-        expected.append(loss.item())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    options = {} if labels is None else {"labels": labels}
-    assert value("memorization", x, net(), **options) == pytest.approx(-sum(expected[1:]) / 3, rel=1e-5)
-
-
-def test_memorization_of_what_diverges_is_a_failure():
-    class Explodes(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(3, CLASSES))
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x.mean((2, 3)) @ self.weight + (1e30 * (self.weight - 1).sum()) ** 2
-
-    with pytest.raises(ProxyFailure, match="not finite: the logits are not finite behind step 1 of training"):
-        value("memorization", images(), Explodes())
