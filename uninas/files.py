@@ -31,12 +31,12 @@ def replacing(path: Path, error: Callable[[str], Exception] | None = None) -> It
             temporary.unlink()
 
 
-def make_folder(folder: Path, error: Callable[[str], Exception]) -> None:
-    """Makes a folder and those around it where they are not there; an OSError is raised as `error`."""
+def make_folder(folder: Path, error: Callable[[str], Exception], advice: str = "choose another --out") -> None:
+    """Makes a folder and those around it where they are not there; an OSError is raised as `error`, with the advice."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise error(f"{folder}: cannot make the folder: {problem.strerror or problem}; choose another") from None
+        raise error(f"{folder}: cannot make the folder: {problem.strerror or problem}; {advice}") from None
 
 
 def write_bytes(path: Path, content: bytes, error: Callable[[str], Exception]) -> None:

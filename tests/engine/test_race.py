@@ -159,7 +159,7 @@ def test_a_network_that_diverged_is_not_trained_again(study):
 
 def test_where_the_winner_cannot_be_written_nothing_is_trained(study, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StudyError, match=r"file: cannot make the folder: .*; choose another"):
+    with pytest.raises(StudyError, match=r"file: cannot make the folder: .*; choose another --out"):
         run(settings(study), tmp_path / "file")
     with Study.open(study) as opened:
         assert not any(row[2] == PHASE for row in opened.all_measurements())

@@ -132,7 +132,7 @@ def test_one_process_adds_to_a_table(config):
 
 def test_a_folder_that_cannot_be_made_is_named(config, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StudyError, match=r"file/table: cannot make the folder: .*; choose another"):
+    with pytest.raises(StudyError, match=r"file/table: cannot make the folder: .*; choose another --out"):
         tabulate(config(out=tmp_path / "file" / "table"), scorer=MadeUp())
 
 

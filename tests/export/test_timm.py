@@ -346,7 +346,7 @@ def test_a_saved_folder_is_read_by_timm(name, tmp_path):
 def test_what_can_be_saved(tmp_path):
     built = uninas.build(GENOTYPES["resnet"], 6, seed=9, in_chans=1).eval()
     (tmp_path / "file").touch()
-    with pytest.raises(TimmError, match=r"file: cannot make the folder: File exists; choose another"):
+    with pytest.raises(TimmError, match=r"file: cannot make the folder: File exists; choose another folder"):
         save_for_timm(built, tmp_path / "file")
     read = timm.create_model(f"local-dir:{save_for_timm(built, tmp_path / 'built')}", pretrained=True).eval()
     assert torch.equal(read(image(channels=1)), built(image(channels=1)))

@@ -6,7 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uninas import proxies
+
 CLASSES = 4
+LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
+"""Of `images()`."""
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -166,3 +170,17 @@ def make(name: str, seed: int = 0) -> nn.Module:
 def images(batch: int = 6, size: int = 8, seed: int = 1) -> Tensor:
     """B x 3 x size x size noise."""
     return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def gated(gate: nn.Module | None = None, classes: int = CLASSES, size: int = 8) -> nn.Module:
+    """Two convolutions, each with a gate, and a linear layer, for images of size x size."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), gate or nn.ReLU(inplace=True), nn.Conv2d(4, 5, 3), nn.GELU(), nn.Flatten(),
+        nn.Linear(5 * (size - 4) ** 2, classes),
+    )  # fmt: skip
+
+
+def value(name: str, x: Tensor, module: nn.Module | None = None, seed: int = 0, **options) -> float:
+    """A proxy's score of a network, `gated()` unless another is given."""
+    return proxies.get(name)(module or gated(), x, torch.Generator().manual_seed(seed), **options)

@@ -45,7 +45,7 @@ def save_for_timm(
     there = [name for name in (CONFIG, WEIGHTS) if (directory / name).exists()]
     if there and not force:
         raise TimmError(f"{directory}: has {there[0]} already: choose another folder, or force=True to replace it")
-    make_folder(directory, TimmError)
+    make_folder(directory, TimmError, "choose another folder")
     with replacing(directory / CONFIG, TimmError) as place, replacing(directory / WEIGHTS, TimmError) as weights:
         save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, weights)
         # timm keeps what create_model was given: a path or an object, which would not travel

@@ -9,30 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uninas import proxies
 from uninas.proxies import ProxyFailure
 from uninas.proxies.patterns import KINDS, Patterns, fields
 
-from ..nets import CLASSES, images
-
-LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
-
-
-def net(classes: int = CLASSES, side: int = 8) -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Conv2d(4, 5, 3), nn.GELU(), nn.Flatten(),
-        nn.Linear(5 * (side - 4) ** 2, classes),
-    )  # fmt: skip
-
-
-def value(name: str, x: Tensor, module: nn.Module | None = None, seed: int = 0, **options) -> float:
-    return proxies.get(name)(module or net(), x, torch.Generator().manual_seed(seed), **options)
+from ..nets import CLASSES, LABELS, gated, images, value
 
 
 @pytest.mark.parametrize("labels", [LABELS, None])
 def test_memorization(labels):
-    x, module = images(), net()
+    x, module = images(), gated()
     expected, optimizer = [], torch.optim.Adam(module.parameters(), lr=5e-3)
     known = torch.randint(CLASSES, (len(x),), generator=torch.Generator().manual_seed(0)) if labels is None else labels
     for _ in range(4):
@@ -42,7 +27,7 @@ def test_memorization(labels):
         loss.backward()
         optimizer.step()
     options = {} if labels is None else {"labels": labels}
-    assert value("memorization", x, net(), **options) == pytest.approx(-sum(expected[1:]) / 3, rel=1e-5)
+    assert value("memorization", x, gated(), **options) == pytest.approx(-sum(expected[1:]) / 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["memorization", "generalization"])
@@ -61,7 +46,7 @@ def test_what_diverges_is_a_failure(name):
 
 @pytest.mark.parametrize("classes", [2, CLASSES, KINDS, 30])
 def test_generalization(classes):
-    x, module = images(), net(classes)
+    x, module = images(), gated(classes=classes)
     patterns = Patterns(3, 8, 8, torch.Generator().manual_seed(0))
     losses, optimizer = [], torch.optim.Adam(module.parameters(), lr=5e-3)
     for _ in range(4):
@@ -72,8 +57,10 @@ def test_generalization(classes):
         loss.backward()
         optimizer.step()
     expected = -sum(losses[1:]) / 3
-    assert value("generalization", x, net(classes)) == pytest.approx(expected, rel=1e-5)
-    assert value("generalization", torch.zeros_like(x), net(classes)) == value("generalization", x, net(classes))
+    assert value("generalization", x, gated(classes=classes)) == pytest.approx(expected, rel=1e-5)
+    assert value("generalization", torch.zeros_like(x), gated(classes=classes)) == value(
+        "generalization", x, gated(classes=classes)
+    )
 
 
 def test_who_is_confidently_wrong_is_no_worse_than_who_is_wrong():
@@ -95,14 +82,16 @@ def test_a_network_that_learns_is_above_one_that_sees_nothing():
     class Blind(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.net = net(KINDS, 16)
+            self.net = gated(classes=KINDS, size=16)
 
         def forward(self, x: Tensor) -> Tensor:
             return self.net(torch.zeros_like(x))
 
     x = torch.zeros(64, 3, 16, 16)
     for seed in range(3):
-        seeing, blind = (value("generalization", x, module, seed) for module in (net(KINDS, 16), Blind()))
+        seeing, blind = (
+            value("generalization", x, module, seed) for module in (gated(classes=KINDS, size=16), Blind())
+        )
         assert seeing > blind + 0.1
 
 

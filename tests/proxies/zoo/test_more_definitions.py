@@ -10,30 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uninas import proxies
 from uninas.proxies import ProxyFailure
 from uninas.proxies.zoo.swap import pattern_codes
 
-from ..nets import CLASSES, images
-
-LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
-
-
-def net(gate: nn.Module | None = None) -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3), gate or nn.ReLU(inplace=True), nn.Conv2d(4, 5, 3), nn.GELU(), nn.Flatten(),
-        nn.Linear(80, CLASSES),
-    )  # fmt: skip
-
-
-def value(name: str, x: Tensor, module: nn.Module | None = None, **options) -> float:
-    return proxies.get(name)(module or net(), x, torch.Generator().manual_seed(0), **options)
+from ..nets import CLASSES, LABELS, gated, images, value
 
 
 def features(x: Tensor) -> list[np.ndarray]:
     """The inputs and outputs of both gates, B x C x H x W."""
-    layers, found = list(net(nn.ReLU())), []
+    layers, found = list(gated(nn.ReLU())), []
     with torch.no_grad():
         for layer in layers[:4]:
             x = layer(x)
@@ -83,13 +68,13 @@ def test_patterns_of_any_number_of_images(batch):
 
 
 def test_swap_regularised():
-    thousands = sum(p.numel() for p in net().parameters()) / 1e3
+    thousands = sum(p.numel() for p in gated().parameters()) / 1e3
     expected = math.log(value("swap", images())) - (thousands - 1000) ** 2 / 1e6
     assert value("swap_regularised", images()) == pytest.approx(expected, rel=1e-12)
 
 
 def gradients(x: Tensor, labels: Tensor) -> list[np.ndarray]:
-    module = net()
+    module = gated()
     weights = [module[i].weight for i in (0, 2, 5)]
     found = torch.autograd.grad(F.cross_entropy(module(x), labels), weights)
     return [g.double().numpy().ravel() for g in found]
@@ -109,7 +94,7 @@ def test_lswag():
 
 
 def layer_outputs(x: Tensor) -> list[np.ndarray]:
-    module = net(nn.ReLU()).eval()
+    module = gated(nn.ReLU()).eval()
     with torch.no_grad():
         logits = module(x).double().numpy()
     return [as_matrix(f) for f in features(x)[::2]] + [logits]

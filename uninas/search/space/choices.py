@@ -197,7 +197,7 @@ class ChoiceSpace(Space):
         return self._within(chosen, budget, rng) if budget.excess(genotype) else genotype
 
     def fingerprint(self) -> dict[str, Any]:
-        return self.specification.model_dump(mode="json", exclude={"proxy"})
+        return self.specification.model_dump(mode="json")
 
     def checked(self, options: Sequence[str], text: str) -> Chosen:
         """The options, each one of its choice's. Raises SpaceError that names the choice, and `text` around it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from ...resources import validated
 
@@ -24,5 +24,5 @@ def _understood(text: str) -> str:
     return text
 
 
-ObjectiveName = Annotated[str, AfterValidator(validated(_understood))]
-"""A proxy, an aggregate, or `logrank(...)`."""
+ObjectiveName = Annotated[str, AfterValidator(validated(_understood)), Field(exclude=True)]
+"""A proxy, an aggregate, or `logrank(...)`. No part of a space's fingerprint: it is among the settings of a search."""

@@ -117,7 +117,7 @@ class GraphSpace(Space):
         return repairing.repair(self.specification, self, genotype, limits, rng)
 
     def fingerprint(self) -> dict[str, Any]:
-        return self.specification.model_dump(mode="json", exclude={"proxy"})
+        return self.specification.model_dump(mode="json")
 
     def alphabet_at(self, genotype: Genotype, stage: int) -> Alphabet:
         """The operations that moves may write into a stage (counted from 0)."""
