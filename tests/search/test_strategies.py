@@ -177,7 +177,7 @@ def walk(scores: dict[int, list], **settings) -> Driver:
 def generation(driver: Driver) -> list[list[tuple[int, int]]]:
     """Steps until the walk has decided."""
     steps = [driver.step()]
-    while driver.strategy.state.contender is not None:
+    while driver.strategy.state.contenders:
         steps.append(driver.step())
     return steps
 
@@ -193,6 +193,19 @@ def test_clear_losers_are_not_scored_again():
     driver = walk({100: [0.5, 0.52, 0.5, 0.52], 1: [0.1] * 4, 2: [0.2] * 4})
     assert len(generation(driver)) == 1
     assert driver.strategy.state.current == 0 and driver.strategy.state.stuck == 1
+
+
+def test_the_next_best_is_scored_again_beside_the_best():
+    driver = walk({100: [0.5] * 4, 1: [0.57, 0.4, 0.4, 0.4], 2: [0.56] * 4, 3: [0.55] * 4, 4: [0.1] * 4})
+    steps = generation(driver)
+    assert steps[1][:2] == [(1, 2), (2, 2)] and driver.strategy.state.current == 2
+    assert driver.view.table.repeats(3) == driver.view.table.repeats(4) == 1
+
+
+def test_a_hopeless_next_best_is_left_alone():
+    driver = walk({100: [0.5, 0.52, 0.5, 0.52], 1: [0.51, 0.53, 0.51, 0.53], 2: [0.1] * 4})
+    generation(driver)
+    assert driver.view.table.repeats(1) > 1 and driver.view.table.repeats(2) == 1
 
 
 def test_a_lucky_score_is_looked_at_again_and_the_next_one_gets_its_chance():

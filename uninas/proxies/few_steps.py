@@ -14,10 +14,20 @@ from uninas.proxies.state import forget_caches
 
 STEPS, RATE = 3, 5e-3
 """The rate is above what the networks would be trained with: what trains shakily falls behind."""
+SMALL, FALL = 1_200_000, 2 / 3
+"""Parameters up to which that is so, and the exponent with which the rate falls with more of them. Adam changes every
+weight by as much, so what comes out of a layer changes the more, the wider the layer is: the rate that a network bears
+falls with its width (Yang et al., "Tensor Programs V", 2022), and somewhat with its depth. At one rate for all, those
+of 30 M parameters are thrown off alike."""
 ADAM: dict[str, Any] = {
-    "lr": RATE, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False, "maximize": False,
+    "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False, "maximize": False,
     "fused": True,
 }  # fmt: skip
+
+
+def rate_for(params: int) -> float:
+    """The learning rate of a network of so many parameters."""
+    return RATE * min(1.0, (SMALL / max(params, 1)) ** FALL)
 
 
 class FewSteps:
@@ -28,6 +38,7 @@ class FewSteps:
         self.weights: list[Tensor] = list(net.parameters())
         self.means, self.squares = ([torch.zeros_like(weight) for weight in self.weights] for _ in range(2))
         self.counts = [torch.zeros((), device=weight.device) for weight in self.weights]
+        self.rate = rate_for(sum(weight.numel() for weight in self.weights))
         self.done = 0
 
     def logits(self, x: Tensor) -> Tensor:
@@ -44,6 +55,6 @@ class FewSteps:
         """One step of Adam down the gradient of `loss`."""
         gradients = gradients_of(loss, self.weights)
         with torch.no_grad():  # not torch.optim.Adam, whose first step takes seconds to import a compiler
-            adam(self.weights, gradients, self.means, self.squares, [], self.counts, **ADAM)
+            adam(self.weights, gradients, self.means, self.squares, [], self.counts, lr=self.rate, **ADAM)
         forget_caches(self.net)
         self.done += 1

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uninas.proxies import ProxyFailure
+from uninas.proxies import ProxyFailure, few_steps
 from uninas.proxies.patterns import KINDS, Patterns, fields
 
 from ..nets import CLASSES, LABELS, gated, images, value
@@ -28,6 +28,22 @@ def test_memorization(labels):
         optimizer.step()
     options = {} if labels is None else {"labels": labels}
     assert value("memorization", x, gated(), **options) == pytest.approx(-sum(expected[1:]) / 3, rel=1e-5)
+
+
+def test_larger_networks_take_smaller_steps(monkeypatch):
+    assert few_steps.rate_for(1) == few_steps.rate_for(1_200_000) == 5e-3
+    assert few_steps.rate_for(8 * 1_200_000) == pytest.approx(5e-3 / 4)
+    module = gated()
+    monkeypatch.setattr(few_steps, "SMALL", sum(weight.numel() for weight in module.parameters()) / 8)
+    optimizer = torch.optim.Adam(module.parameters(), lr=5e-3 / 4)
+    losses = []
+    for _ in range(4):
+        loss = F.cross_entropy(module(images()), LABELS)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert value("memorization", images(), gated(), labels=LABELS) == pytest.approx(-sum(losses[1:]) / 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["memorization", "generalization"])

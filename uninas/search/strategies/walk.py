@@ -4,8 +4,8 @@ It begins at the best of the starts and of some networks drawn from scratch: a w
 it begins decides much of where it ends.
 
 Scores are noisy, so neighbours are compared with the place the walk stands at repeat by repeat, on common weights and
-images. The best neighbour is scored again for as long as its lead is within the error, or has been seen only once; the
-neighbour that leads after that may be another one, which then has to prove itself too.
+images. The best neighbour is scored again for as long as its lead is within the error, or has been seen only once, and
+the next best beside it: the best of several is chosen for being high, and the one behind it often leads after that.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class WalkState(BaseModel):
     """The neighbours being looked at."""
     repeats: dict[int, int] = {}
     """Scores that each of them, and the place the walk stands at, was asked to have."""
-    contender: int | None = None
-    """The neighbour that has to prove itself."""
+    contenders: list[int] = []
+    """The neighbours that have to prove themselves."""
     stuck: int = 0
     """Generations since the last step."""
     left: list[int] = []
@@ -75,9 +75,8 @@ class Walk(Strategy):
             if found:
                 return found
             state.current = int(view.scores().argmax())
-        if state.contender is not None:
-            pair = (state.contender, state.current)
-            return [Wanted(candidate, state.repeats[candidate]) for candidate in pair]
+        if state.contenders:
+            return [Wanted(candidate, state.repeats[candidate]) for candidate in (*state.contenders, state.current)]
         if state.stuck >= self.settings.patience:
             self._go_back(view)
         for _ in range(view.table.count):  # a dead end here is not one everywhere
@@ -105,20 +104,21 @@ class Walk(Strategy):
         current = state.current
         if current is None:
             return
-        if state.contender is None:
+        if not state.contenders:
             state.children = [result.candidate for result in results]
             known = max(view.table.repeats(current), view.repeats)
             state.repeats = {**dict.fromkeys(state.children, view.repeats), current: known}
         if not state.children:
             return
-        best = max(state.children, key=lambda child: (view.lead(child, current)[0], -child))
+        best, *others = sorted(state.children, key=lambda child: (-view.lead(child, current)[0], child))
         lead, error = view.lead(best, current)
         # The best of several is chosen for being high, so its lead has to show again on a repeat of its own.
         clear = (lead > error and state.repeats[best] > view.repeats) or lead < -error
         if not math.isinf(lead) and not clear and state.repeats[best] < view.max_repeats:
-            state.repeats[best] = min(2 * state.repeats[best], view.max_repeats)
-            state.repeats[current] = max(state.repeats[best], state.repeats[current])
-            state.contender = best
+            repeats = min(2 * state.repeats[best], view.max_repeats)
+            state.contenders = [best, *(child for child in others[:1] if self._may_lead(view, child, repeats))]
+            state.repeats.update(dict.fromkeys(state.contenders, repeats))
+            state.repeats[current] = max(repeats, state.repeats[current])
             return
         needed = {"always": -math.inf, "better": 0.0, "significant": error}[self.settings.acceptance]
         if lead > needed:
@@ -126,4 +126,9 @@ class Walk(Strategy):
             state.trail.append(best)
         else:
             state.stuck += 1
-        state.contender, state.children, state.repeats = None, [], {}
+        state.contenders, state.children, state.repeats = [], [], {}
+
+    def _may_lead(self, view: View, child: int, repeats: int) -> bool:
+        """Whether up to so many repeats may yet show a neighbour above the place the walk stands at."""
+        lead, error = view.lead(child, self.state.current)  # type: ignore[arg-type]
+        return self.state.repeats[child] < repeats and lead > -error
