@@ -1,6 +1,7 @@
 // A scatter plot: dots on a canvas, so that 10,000 of them stay quick; axes, lines and what is chosen as SVG above it.
 
 const MARGIN = { left: 66, right: 16, top: 12, bottom: 40 };
+const LETTER = 7; // pixels that a letter of a guide takes at most
 
 class Plot {
   /** @param pick called with the index of a dot that was clicked, or reached by the arrow keys. */
@@ -100,8 +101,9 @@ class Plot {
     text += `<text transform="translate(12 ${bottom / 2}) rotate(-90)" text-anchor="middle">${escape(plot.y.label)}</text>`;
     for (const guide of plot.guides || []) {
       const at = guide.axis === "x" ? x.at(guide.value) : y.at(guide.value);
+      const before = at - MARGIN.left > LETTER * guide.text.length; // there is room for the words left of the line
       text += guide.axis === "x"
-        ? `<path class="guide" d="M${at} ${MARGIN.top}V${bottom}"/><text class="guide-text" x="${at - 5}" y="${bottom - 6}" text-anchor="end">${escape(guide.text)}</text>`
+        ? `<path class="guide" d="M${at} ${MARGIN.top}V${bottom}"/><text class="guide-text" x="${at + (before ? -5 : 5)}" y="${bottom - 6}" text-anchor="${before ? "end" : "start"}">${escape(guide.text)}</text>`
         : `<path class="guide" d="M${MARGIN.left} ${at}H${width - MARGIN.right}"/><text class="guide-text" x="${MARGIN.left + 6}" y="${at - 5}">${escape(guide.text)}</text>`;
     }
     for (const line of plot.lines || []) {
