@@ -1,7 +1,7 @@
 """A table of trained networks whose widths are multiplied: do scores rank large networks as they rank small ones?
 
     python benchmarks/wider_table.py --table tables/uninas_tiny --times 5 --half judge --out runs/wider
-    uninas rank --table runs/wider --task tiny_fashion --size 16 --batch 16 --proxy PROXIES --out runs/ranked_wider
+    uninas rank --table runs/wider --task tiny_fashion --input-size 16 --batch 16 --proxy PROXIES --out runs/ranked
 
 Nobody here trains hundreds of networks of 30 M parameters. But of networks of one shape, the better one is hardly the
 worse one when both are as many times wider; so a score that ranks the wide ones otherwise than the narrow ones were
@@ -12,9 +12,6 @@ the networks that they come from: a table like any other for `uninas rank`. `--t
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,11 +20,11 @@ from typing import get_args
 
 from uninas import Genotype
 from uninas.cli import fail
+from uninas.engine.tabulate import NETWORKS, RESULTS, TableFolder
 from uninas.errors import GenotypeError, UninasError
 from uninas.files import make_folder
 from uninas.ranking import RankingError
 from uninas.ranking.halves import Half, half_of
-from uninas.ranking.tables import uninas_tiny
 
 
 def wider(genotype: Genotype, times: int) -> Genotype:
@@ -38,34 +35,34 @@ def wider(genotype: Genotype, times: int) -> Genotype:
 
 
 def write(source: Path, out: Path, times: int, half: Half, count: int | None) -> int:
-    """Writes the wider table and returns how many networks it has.
+    """Writes the wider table and returns how many networks it has. Rows keep the costs of what was trained.
 
     Args:
-        count: of the half's networks, the first so many in the order of their keys; None for all.
+        count: of the half's trained networks, the first so many in the order of their keys; None for all.
 
     Raises:
-        RankingError: the table cannot be read, or there is one in `out`.
+        StudyError: a table cannot be read or written.
+        RankingError: there is something of a table in `out`, or of so few networks there is none.
     """
-    if uninas_tiny.recognises(out):
-        raise RankingError(f"{out} has a table already; choose another --out")
-    table = uninas_tiny.read(source)
-    genotypes = {key: json.loads(arch) for key, arch in zip(table.names, table.archs, strict=True)}
+    before, after = TableFolder(source), TableFolder(out)
+    if any((out / name).exists() for name in (NETWORKS, RESULTS)):
+        raise RankingError(f"{out} has a table already, or a part of one; choose another --out")
+    rows = list(before.rows())
+    trained = {row.key for row in rows if row.accuracy is not None}
+    narrow = {drawn.genotype.key: drawn for drawn in before.networks()}
     found = {}
-    for key in sorted(key for key in genotypes if half_of(key) == half)[:count]:
+    for key in sorted(key for key in trained & narrow.keys() if half_of(key) == half)[:count]:
         try:
-            found[key] = wider(Genotype.from_dict(genotypes[key]), times)
+            found[key] = replace(narrow[key], genotype=wider(narrow[key].genotype, times))
         except GenotypeError as error:
             print(f"left out: {key[:12]}: {error}", file=sys.stderr)
+    if len(found) < 2:
+        raise RankingError(f"{source}: {len(found)} networks of the half to {half} are left; a table needs at least 2")
     make_folder(out, RankingError)
-    with gzip.open(out / uninas_tiny.NETWORKS, "wt", encoding="utf-8") as file:
-        networks = {genotype.key: genotype.to_dict() for genotype in found.values()}
-        json.dump({"schema": uninas_tiny.SCHEMA, "genotypes": networks}, file)
-    with (source / uninas_tiny.RESULTS).open(newline="", encoding="utf-8") as rows:
-        reader = csv.DictReader(rows)
-        with (out / uninas_tiny.RESULTS).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [*uninas_tiny.NEEDED], extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({**row, "key": found[row["key"]].key} for row in reader if row["key"] in found)
+    for row in rows:
+        if row.key in found:
+            after.append(replace(row, key=found[row.key].genotype.key))
+    after.write_networks(list(found.values()))  # last: what is cut short before is no table
     return len(found)
 
 

@@ -1,12 +1,12 @@
 """What `uninas rank` stored, taken up again; and the choice of members from it."""
 
-import importlib.util
 import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from graphs import benchmark
 from scipy.stats import kendalltau
 
 from uninas import proxies
@@ -21,7 +21,6 @@ from uninas.ranking.scoring import Setting
 from uninas.ranking.store import Row
 from uninas.ranking.stored import read_stored
 
-STUDY = Path(__file__).parents[2] / "benchmarks" / "aggregate_study.py"
 SIGNALS = ("naswot", "jacov", "zico", "synflow")
 DIGITS = [f"{i:08d}" for i in itertools.islice((int(np.base_repr(n, 3)) for n in range(3**8)), 0, 6561, 109)]
 
@@ -164,9 +163,7 @@ def test_forms_of_members(monkeypatch):
 @pytest.fixture
 def study(capsys):
     """The command, in this process: exit code, output, errors."""
-    spec = importlib.util.spec_from_file_location("aggregate_study", STUDY)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = benchmark("aggregate_study")
 
     def run(*words: str) -> tuple[int, str, str]:
         code = 0

@@ -1,25 +1,19 @@
 """What a score saves, on networks whose accuracies and scores are known."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from graphs import benchmark
 
 from uninas.ranking import RankingError
 from uninas.ranking.stored import Stored
 from uninas.ranking.tables import Column, Table
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "first_of_draw.py"
 NETWORKS = 40
 
 
 @pytest.fixture(scope="module")
 def module():
-    spec = importlib.util.spec_from_file_location("first_of_draw", BENCHMARK)
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return benchmark("first_of_draw")
 
 
 def stored(higher: bool = True, spread: float = 0.0) -> tuple[Stored, Column]:

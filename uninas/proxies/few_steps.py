@@ -27,7 +27,7 @@ ADAM: dict[str, Any] = {
 
 def rate_for(params: int) -> float:
     """The learning rate of a network of so many parameters."""
-    return RATE * min(1.0, (SMALL / max(params, 1)) ** FALL)
+    return RATE * (SMALL / max(params, SMALL)) ** FALL
 
 
 class FewSteps:

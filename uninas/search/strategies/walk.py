@@ -110,13 +110,15 @@ class Walk(Strategy):
             state.repeats = {**dict.fromkeys(state.children, view.repeats), current: known}
         if not state.children:
             return
-        best, *others = sorted(state.children, key=lambda child: (-view.lead(child, current)[0], child))
-        lead, error = view.lead(best, current)
+        leads = {child: view.lead(child, current) for child in state.children}
+        best, *others = sorted(leads, key=lambda child: (-leads[child][0], child))
+        lead, error = leads[best]
         # The best of several is chosen for being high, so its lead has to show again on a repeat of its own.
         clear = (lead > error and state.repeats[best] > view.repeats) or lead < -error
         if not math.isinf(lead) and not clear and state.repeats[best] < view.max_repeats:
             repeats = min(2 * state.repeats[best], view.max_repeats)
-            state.contenders = [best, *(child for child in others[:1] if self._may_lead(view, child, repeats))]
+            may_lead = (child for child in others[:1] if leads[child][0] > -leads[child][1])
+            state.contenders = [best, *(child for child in may_lead if state.repeats[child] < repeats)]
             state.repeats.update(dict.fromkeys(state.contenders, repeats))
             state.repeats[current] = max(repeats, state.repeats[current])
             return
@@ -127,8 +129,3 @@ class Walk(Strategy):
         else:
             state.stuck += 1
         state.contenders, state.children, state.repeats = [], [], {}
-
-    def _may_lead(self, view: View, child: int, repeats: int) -> bool:
-        """Whether up to so many repeats may yet show a neighbour above the place the walk stands at."""
-        lead, error = view.lead(child, self.state.current)  # type: ignore[arg-type]
-        return self.state.repeats[child] < repeats and lead > -error
