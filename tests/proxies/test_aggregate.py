@@ -25,6 +25,20 @@ def test_log_rank_sum():
     assert found == pytest.approx(expected)
 
 
+def test_log_odds_sum():
+    found = parse("logodds(macs, jacov)")(TABLE)
+    expected = [np.log(4 / 1) + np.log(4 / 1), np.log(1 / 4) + np.log(3 / 2)] + [
+        np.log(2.5 / 2.5) + np.log(1.5 / 3.5)
+    ] * 2
+    assert found == pytest.approx(expected)
+    assert parse("logodds(macs,jacov , jacov)").name == "logodds(macs, jacov, jacov)"
+
+
+def test_what_is_written_twice_counts_twice():
+    twice, once = (np.asarray(parse(f"logodds({members})")(TABLE)) for members in ("jacov, macs, jacov", "jacov, macs"))
+    assert twice == pytest.approx(once + parse("logodds(jacov)")(TABLE))
+
+
 def test_failures_rank_last_and_ties_share():
     assert ranks(TABLE, "jacov").tolist() == [4, 3, 1.5, 1.5]
     assert ranks(TABLE, "params").tolist() == [2.5, 2.5, 4, 1]

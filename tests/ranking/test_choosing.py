@@ -154,7 +154,7 @@ def test_forms_of_members(monkeypatch):
 
     def with_twice(text):
         inner = text.removeprefix("logrank(twice(").removesuffix("))")
-        return proxies.LogRank(text, (inner, inner)) if "twice" in text else parse(text)
+        return proxies.RankSum(text, (inner, inner)) if "twice" in text else parse(text)
 
     monkeypatch.setattr(proxies, "parse", with_twice)
     assert members_of(["naswot"]) == ["naswot", "twice(naswot)"]

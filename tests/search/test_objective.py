@@ -14,8 +14,9 @@ from uninas.search.measurement import State
 from uninas.search.objective import Objective, parse_objectives
 from uninas.search.table import FRESH, SEARCH, Table
 
-AGGREGATES = ("vkdnw_agg", "uninas_agg", "az_nas")
+AGGREGATES = ("vkdnw_agg", "uninas_agg", "az_nas", "learning_agg")
 RESIDUALS = "logrank(params, residual(naswot), residual(jacov), macs, naswot)"
+ODDS = RESIDUALS.replace("logrank", "logodds")
 
 
 def table_of(objective: Objective, rows: int = 30, seed: int = 0) -> tuple[Table, list[dict[str, float]]]:
@@ -33,8 +34,8 @@ def table_of(objective: Objective, rows: int = 30, seed: int = 0) -> tuple[Table
     return table, plain
 
 
-@pytest.mark.parametrize("text", [*AGGREGATES, "logrank(macs, jacov, vkdnw_single)", RESIDUALS])
-def test_an_aggregate_is_the_log_rank_sum_over_all_networks(text):
+@pytest.mark.parametrize("text", [*AGGREGATES, "logrank(macs, jacov, vkdnw_single)", RESIDUALS, ODDS])
+def test_an_aggregate_is_the_sum_over_the_ranks_of_all_networks(text):
     objective = Objective.parse(text)
     table, rows = table_of(objective)
     expected = proxies.parse(text)(rows)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from uninas.lazy import lazily
-from uninas.proxies.aggregate import AGGREGATES, LogRank, SizeTrend, Term, parse, split_names
+from uninas.proxies.aggregate import AGGREGATES, FORMS, RankSum, SizeTrend, Term, parse, split_names
 from uninas.proxies.registry import PROXIES, available, get, sign_of
 
 if TYPE_CHECKING:
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AGGREGATES",
+    "FORMS",
     "PROXIES",
     "VKDNW",
     "Cost",
-    "LogRank",
     "Proxy",
     "ProxyFailure",
+    "RankSum",
     "Score",
     "SizeTrend",
     "Term",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,7 @@ class Term:
         written = re.fullmatch(r"residual\(([^()]*)\)", text)
         name = written[1].strip() if written else text
         if name not in PROXIES:
-            choices = [*PROXIES, *([] if written else [*AGGREGATES, "logrank(...)"])]
+            choices = [*PROXIES, *([] if written else [*AGGREGATES, *(f"{form}(...)" for form in FORMS)])]
             raise ProxyError(f"there is no proxy {name!r}; {nearest(name, choices)}")
         if written and name in SIZE:
             raise ProxyError(f"residual({name}) is nothing: residuals are given {' and '.join(SIZE)}; write {name}")
@@ -47,24 +47,45 @@ class Term:
         return f"residual({self.proxy})" if self.given_size else self.proxy
 
 
+def log_share(ranks: np.ndarray, count: int) -> np.ndarray:
+    """log(rank / n) of ranks among `count` networks: 0 for the best."""
+    return np.log(ranks / max(count, 1))
+
+
+def log_odds(ranks: np.ndarray, count: int) -> np.ndarray:
+    """log(rank / (n + 1 - rank)) of ranks among `count` networks: 0 in the middle, as far from it above as below."""
+    return np.log(ranks / (count + 1 - ranks))
+
+
+FORMS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"logrank": log_share, "logodds": log_odds}
+"""What a rank (n for the best of n networks) adds to a sum, by how the sum is written."""
+
+
 @dataclass(frozen=True)
-class LogRank:
-    """Sum over members of log(rank / n), n networks, rank n for the best. Lee and Ham, "AZ-NAS", CVPR 2024.
+class RankSum:
+    """Sum over members of what `form` makes of a network's rank.
+
+    `logrank` is the published one (Lee and Ham, "AZ-NAS", CVPR 2024): log(rank / n) tells the lower ranks apart, and
+    next to nothing of the upper ones, so that among good networks it is hardly worth being the best in a member.
+    `logodds`, log(rank / (n + 1 - rank)), the odds that the network is better than another one, tells both ends apart.
 
     A member is a proxy, or `residual(proxy)`: what remains of the proxy's own log(rank / n) when its part that is
     linear in log parameters and log MACs, fitted by least squares over the table, is taken off. So
 
         logrank(params, macs, residual(naswot), residual(expressivity))
 
-    counts size where it is written and nowhere else, and the rest among networks as if they were equal in size.
+    counts size where it is written and nowhere else, and the rest among networks as if they were equal in size. A
+    member that is written twice counts twice.
 
     Attributes:
         name: as in tables and on the command line.
         members: names of proxies, or `residual(name)`.
+        form: one of FORMS.
     """
 
     name: str
     members: tuple[str, ...]
+    form: str = "logrank"
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -86,7 +107,7 @@ class LogRank:
             ProxyError: a proxy is in no row of the table.
         """
         columns = (_residual_ranks(table, t.proxy) if t.given_size else ranks(table, t.proxy) for t in self.terms)
-        return sum((np.log(column / len(table)) for column in columns), np.zeros(len(table)))
+        return sum((FORMS[self.form](column, len(table)) for column in columns), np.zeros(len(table)))
 
 
 @dataclass(frozen=True)
@@ -124,32 +145,34 @@ def _residual_ranks(table: Sequence[Row], name: str) -> np.ndarray:
     if known:
         rows = [table[i] for i in known]
         params, macs = (np.array([row[key] for row in rows], dtype=float) for key in SIZE)
-        log_ranks = np.log(ranks(rows, name) / len(rows))
+        log_ranks = log_share(ranks(rows, name), len(rows))
         residuals[known] = SizeTrend.fit(log_ranks, params, macs).residuals(log_ranks, params, macs)
     return _ranks_of(residuals)
 
 
-AGGREGATES: dict[str, LogRank] = {
+LEARNING = ("generalization", "memorization", "memorization", "near_mean", "expressivity_mean")
+
+AGGREGATES: dict[str, RankSum] = {
     aggregate.name: aggregate
     for aggregate in (
-        LogRank("vkdnw_agg", ("vkdnw_single", "jacov", "expressivity", "trainability", "macs")),
-        LogRank("az_nas", ("expressivity", "progressivity", "trainability", "complexity")),
-        LogRank("learning_agg", ("generalization", "memorization", "near_mean", "expressivity_mean")),
-        LogRank("uninas_agg", ("params", "macs", "expressivity", "progressivity", "trainability", "jacov", "naswot")),
+        RankSum("vkdnw_agg", ("vkdnw_single", "jacov", "expressivity", "trainability", "macs")),
+        RankSum("az_nas", ("expressivity", "progressivity", "trainability", "complexity")),
+        RankSum("learning_agg", LEARNING, "logodds"),
+        RankSum("uninas_agg", ("params", "macs", "expressivity", "progressivity", "trainability", "jacov", "naswot")),
     )
 }
 """VKDNW_agg: Týbl and Neumann, CVPR 2025. AZ-NAS: Lee and Ham, CVPR 2024.
 
 learning_agg is ours, and guides a search unless its space or its user names another: how fast patterns are learnt, and
-noise by heart, and how much gates and features tell apart in the mean layer. Its members were chosen by networks of the
-space `uninas_tiny` that were trained: docs/proxies.md.
+noise by heart (twice), and how much gates and features tell apart in the mean layer. Its members and its form were
+chosen by networks of the space `uninas_tiny` that were trained: docs/proxies.md.
 uninas_agg is ours too: two counts of size, two measures of features, how gradients pass, and two measures of how well
 inputs are told apart (by gradients and by gates). How its members were chosen: docs/proxies.md.
 """
 
 
-def parse(text: str) -> LogRank:
-    """The aggregate that `text` names: one of AGGREGATES, a single proxy, or `logrank(macs, residual(jacov), ...)`.
+def parse(text: str) -> RankSum:
+    """The aggregate that `text` names: one of AGGREGATES, a proxy, or one written as `logodds(macs, residual(jacov))`.
 
     Raises:
         ProxyError: the text or a name in it is not understood.
@@ -161,13 +184,13 @@ def parse(text: str) -> LogRank:
         return AGGREGATES[text]
     if text.startswith("residual("):
         raise ProxyError(f"{text} orders networks among each other; write logrank({text})")
-    written = re.fullmatch(r"logrank\((.*)\)", text, re.DOTALL)
-    names = _split(written[1]) if written else [text]
-    if "" in names:
-        raise ProxyError(f"{text!r}: write it as logrank(macs, jacov, residual(vkdnw_single))")
+    written = re.fullmatch(rf"({'|'.join(FORMS)})\((.*)\)", text, re.DOTALL)
+    names = _split(written[2]) if written else [text]
+    if written and "" in names:
+        raise ProxyError(f"{text!r}: write it as {written[1]}(macs, jacov, residual(vkdnw_single))")
     terms = [Term.parse(name) for name in names]
     members = tuple(map(str, terms))
-    return LogRank(f"logrank({', '.join(members)})" if written else text, members)
+    return RankSum(f"{written[1]}({', '.join(members)})", members, written[1]) if written else RankSum(text, members)
 
 
 def split_names(text: str) -> tuple[str, ...]:

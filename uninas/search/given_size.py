@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..proxies import SizeTrend
+from ..proxies import FORMS, SizeTrend
 from .table import Ranks, Table
 
 
@@ -36,7 +36,7 @@ class GivenSize:
         ranks = table.ranks(metric)
         log_ranks = np.full(table.count, np.nan)
         known = ranks.ranks()[: table.count]
-        log_ranks[: len(known)] = np.log(directed(known, sign, ranks.count))
+        log_ranks[: len(known)] = FORMS["logrank"](directed(known, sign, ranks.count), ranks.count)
         rows = np.flatnonzero(~np.isnan(log_ranks))
         params, macs = (table.column_of(cost)[rows] for cost in ("params", "macs"))
         trend = SizeTrend.fit(log_ranks[rows], params, macs)
@@ -53,5 +53,5 @@ class GivenSize:
 
 
 def directed(ranks: np.ndarray, sign: int, count: int) -> np.ndarray:
-    """The share of `count` networks that a rank is above, itself counted."""
-    return (ranks if sign > 0 else count + 1 - ranks) / max(count, 1)
+    """Ranks among `count` networks, `count` for the best, from those in ascending order of values."""
+    return ranks if sign > 0 else count + 1 - ranks

@@ -1,6 +1,6 @@
 """What a search maximises: a function of the table of all evaluated networks.
 
-    Objective.parse("vkdnw_agg")              a log-rank aggregate: its values change as the table grows
+    Objective.parse("vkdnw_agg")              a sum over ranks: its values change as the table grows
     Objective.parse("logrank(params, residual(naswot))")  one that counts size once, and the rest given size
     Objective.parse("naswot")                 one proxy
     Objective.parse("-params")                one that is minimised
@@ -34,20 +34,22 @@ class Objective:
         name: as it was written.
         metrics: what has to be known of a network: proxies, `params`, `macs`, or `latency@1x224`.
         signs: -1 for a metric of which less is better.
-        ranked: whether the value is the sum over the metrics of log(rank / n), rank n for the best of n networks (Lee
-            and Ham, "AZ-NAS", CVPR 2024), or the one metric itself.
+        form: what the rank of each metric adds to the value (`uninas.proxies.FORMS`), or None: the value is the one
+            metric itself.
         given_size: for each metric of such a sum, whether it is ranked by what remains given the size of the networks.
     """
 
     name: str
     metrics: tuple[str, ...]
     signs: tuple[int, ...]
-    ranked: bool
+    form: str | None
     given_size: tuple[bool, ...] = ()
 
     @classmethod
     def parse(cls, text: str, latency: str = DEFAULT_LATENCY) -> Objective:
-        """An objective from text: a proxy, an aggregate, `logrank(...)`, `params`, `macs` or `latency`; "-" minimises.
+        """An objective from text: a proxy, an aggregate, `logrank(...)`, `logodds(...)`, `params`, `macs` or `latency`.
+
+        "-" before a single one minimises.
 
         Args:
             latency: the input that `latency` alone stands for, batch x side.
@@ -58,18 +60,18 @@ class Objective:
         text = text.strip()
         minimised, plain = text.startswith("-"), text.removeprefix("-").strip()
         if plain.startswith(LATENCY):
-            return cls(text, (_latency_metric(plain, latency),), (-1,), ranked=False)
+            return cls(text, (_latency_metric(plain, latency),), (-1,), None)
         try:
             found = proxies.parse(plain)
         except ProxyError as error:
             raise ProxyError(f"{error} (latency@{latency} can be measured too)") from None
-        ranked = plain in proxies.AGGREGATES or plain.startswith("logrank")
-        if minimised and ranked:
+        form = None if plain in proxies.PROXIES else found.form
+        if minimised and form:
             raise ProxyError(f"{text!r}: an aggregate of ranks is not minimised; write its name without the minus")
         terms = found.terms
         signs = tuple(-1 if minimised else proxies.sign_of(term.proxy) for term in terms)
         metrics, given_size = tuple(term.proxy for term in terms), tuple(term.given_size for term in terms)
-        return cls(text, metrics, signs, ranked, given_size)
+        return cls(text, metrics, signs, form, given_size)
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -84,7 +86,7 @@ class Objective:
 
     def scores(self, table: Table) -> np.ndarray:
         """The value of every candidate; minus infinity for those that are not complete."""
-        if not self.ranked:
+        if self.form is None:
             values = self.signs[0] * self._ranked_values(table, self.metrics[0])
         else:
             values = np.zeros(table.count)
@@ -94,11 +96,11 @@ class Objective:
                 found = np.full(table.count, np.nan)
                 known = ranks.ranks()[: table.count]
                 found[: len(known)] = directed(known, sign, ranks.count)
-                values += np.log(found)
+                values += proxies.FORMS[self.form](found, ranks.count)
         return np.where(np.isnan(values), -math.inf, values)
 
     def _ranks(self, table: Table) -> Iterator[tuple[Ranks, int]]:
-        """For each metric of a sum of log ranks, the ranks that count, and their sign."""
+        """For each metric of a sum over ranks, the ranks that count, and their sign."""
         for metric, sign, given_size in zip(self.metrics, self.signs, self.given_size):
             yield (GivenSize.of(table, metric, sign).ranks, 1) if given_size else (table.ranks(metric), sign)
 
@@ -112,11 +114,9 @@ class Objective:
         """The value of one candidate; minus infinity when it is not complete."""
         if not table.is_complete(row):
             return -math.inf
-        if not self.ranked:
+        if self.form is None:
             return float(self.signs[0] * table.ranks(self.metrics[0]).values[row])
-        return sum(
-            math.log(float(directed(ranks.ranks([row]), sign, ranks.count)[0])) for ranks, sign in self._ranks(table)
-        )
+        return sum(_share(self.form, ranks, float(ranks.ranks([row])[0]), sign) for ranks, sign in self._ranks(table))
 
     def by_repeat(self, table: Table, row: int, phase: str = SEARCH) -> np.ndarray:
         """The value on each repeat of a phase alone, against the means of the phase "search"; NaN where one is missing.
@@ -137,19 +137,20 @@ class Objective:
 
     def _contribution(self, table: Table, metric: str, sign: int, given_size: bool, value: float, row: int) -> float:
         """What one value of a metric adds to the objective of a candidate."""
-        if not self.ranked or math.isnan(value):
+        if self.form is None or math.isnan(value):
             return sign * value
-        log_rank = _log_share(table.ranks(metric), table.ranks(metric).rank_of(value), sign)
+        ranks, rank = table.ranks(metric), table.ranks(metric).rank_of(value)
         if not given_size:
-            return log_rank
+            return _share(self.form, ranks, rank, sign)
         found = GivenSize.of(table, metric, sign)
-        return _log_share(found.ranks, found.rank_of(log_rank, table.cost(row)), 1)
+        log_rank = _share("logrank", ranks, rank, sign)
+        return _share(self.form, found.ranks, found.rank_of(log_rank, table.cost(row)), 1)
 
 
-def _log_share(ranks: Ranks, rank: float, sign: int) -> float:
-    """log(rank / n) of a value that need not be in the column: half a rank at least."""
+def _share(form: str, ranks: Ranks, rank: float, sign: int) -> float:
+    """What the rank of a value that need not be in the column adds to a sum: half a rank at least, n + 1/2 at most."""
     within = np.array([min(max(rank, 0.5), ranks.count + 0.5)])
-    return math.log(max(float(directed(within, sign, ranks.count)[0]), 0.5 / max(ranks.count, 1)))
+    return float(proxies.FORMS[form](directed(within, sign, ranks.count), ranks.count)[0])
 
 
 def _latency_metric(text: str, default: str) -> str:
