@@ -4,7 +4,7 @@
     python benchmarks/aggregate_study.py --table TABLE --scores runs/rank --up-to 5
 
 Scores nothing: it reads what `uninas rank` has stored. Every set of up to `--up-to` of the measured signals is summed
-by log-rank, unweighted, and the set with the highest mean tau over all columns of the choosing half is chosen. The
+by `--scale`, unweighted, and the set with the highest mean tau over all columns of the choosing half is chosen. The
 judging half says what that is worth: tau and tau given size with 95 % bootstrap intervals, and leads over what there
 was before. The best set of every size is judged too, to show where more members stop to help; choosing among those by
 the judging half would spoil it.
@@ -26,7 +26,7 @@ from rich.table import Table
 from uninas.cli import fail, print_json
 from uninas.cli.progress import ProgressLog
 from uninas.errors import ProxyError, UninasError
-from uninas.proxies import AGGREGATES, split_names
+from uninas.proxies import AGGREGATES, SCALES, split_names
 from uninas.ranking import RankingError
 from uninas.ranking.choosing import Chooser, Chosen, Criterion, members_of
 from uninas.ranking.judging import Result
@@ -94,7 +94,7 @@ def study(arguments: argparse.Namespace) -> None:
     signals = split_names(arguments.members) or [name for name in stored.signals if name not in ("depth", "complexity")]
     for name in signals:
         stored.scores(name)  # finds what was not measured
-    chooser = Chooser(halves[0], members_of(signals), arguments.criterion)
+    chooser = Chooser(halves[0], members_of(signals), arguments.criterion, arguments.scale)
     with ProgressLog(Console(stderr=True), "comparing sets") as log:
         best = chooser.best(arguments.up_to, log.update)
     chosen = max(best, key=lambda found: found.value)
@@ -126,6 +126,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--up-to", type=int, default=4, help="members of a set at most")
     parser.add_argument("--task", default="", help="tasks or single columns of the table; default: all")
     parser.add_argument("--criterion", choices=get_args(Criterion), default="kendall")
+    parser.add_argument("--scale", choices=list(SCALES), default="logrank", help="what a rank adds to a sum")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     arguments = parser.parse_args(words)
     try:

@@ -106,13 +106,14 @@ def test_errors_of_what_is_stored(table, folder, tmp_path):
         read_stored(folder, other)
 
 
-def test_every_set_is_compared_by_its_mean_tau(table, folder):
+@pytest.mark.parametrize("scale", ["logrank", "logodds"])
+def test_every_set_is_compared_by_its_mean_tau(table, folder, scale):
     half = read_stored(folder, table).half("choose")
-    chooser = Chooser(half, SIGNALS)
+    chooser = Chooser(half, SIGNALS, scale=scale)
     labels = half.table.column("cifar10").labels
 
     def expected(members):
-        name = f"logrank({', '.join(members)})"
+        name = f"{scale}({', '.join(members)})"
         return np.mean([kendalltau(run, labels).statistic for run in half.scores(name)])
 
     sets = [found for size in (1, 2, 3) for found in itertools.combinations(SIGNALS, size)]
@@ -125,7 +126,7 @@ def test_every_set_is_compared_by_its_mean_tau(table, folder):
         assert found.value == pytest.approx(max(map(chooser.value, same_size)))
         assert found.value == pytest.approx(chooser.value(found.members))
     assert best[1].members == ("jacov", "zico")
-    assert best[1].name == "logrank(jacov, zico)" and best[0].name in SIGNALS
+    assert best[1].name == f"{scale}(jacov, zico)" and best[0].name in SIGNALS
 
 
 def test_given_size_is_a_criterion(table, folder):

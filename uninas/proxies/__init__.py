@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from uninas.lazy import lazily
-from uninas.proxies.aggregate import AGGREGATES, FORMS, RankSum, SizeTrend, Term, parse, split_names
+from uninas.proxies.aggregate import AGGREGATES, SCALES, RankSum, SizeTrend, Term, parse, split_names
 from uninas.proxies.registry import PROXIES, available, get, sign_of
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AGGREGATES",
-    "FORMS",
     "PROXIES",
+    "SCALES",
     "VKDNW",
     "Cost",
     "Proxy",

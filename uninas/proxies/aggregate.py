@@ -37,7 +37,7 @@ class Term:
         written = re.fullmatch(r"residual\(([^()]*)\)", text)
         name = written[1].strip() if written else text
         if name not in PROXIES:
-            choices = [*PROXIES, *([] if written else [*AGGREGATES, *(f"{form}(...)" for form in FORMS)])]
+            choices = [*PROXIES, *([] if written else [*AGGREGATES, *(f"{scale}(...)" for scale in SCALES)])]
             raise ProxyError(f"there is no proxy {name!r}; {nearest(name, choices)}")
         if written and name in SIZE:
             raise ProxyError(f"residual({name}) is nothing: residuals are given {' and '.join(SIZE)}; write {name}")
@@ -57,13 +57,13 @@ def log_odds(ranks: np.ndarray, count: int) -> np.ndarray:
     return np.log(ranks / (count + 1 - ranks))
 
 
-FORMS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"logrank": log_share, "logodds": log_odds}
+SCALES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"logrank": log_share, "logodds": log_odds}
 """What a rank (n for the best of n networks) adds to a sum, by how the sum is written."""
 
 
 @dataclass(frozen=True)
 class RankSum:
-    """Sum over members of what `form` makes of a network's rank.
+    """Sum over members of what `scale` makes of a network's rank.
 
     `logrank` is the published one (Lee and Ham, "AZ-NAS", CVPR 2024): log(rank / n) tells the lower ranks apart, and
     next to nothing of the upper ones, so that among good networks it is hardly worth being the best in a member.
@@ -80,12 +80,12 @@ class RankSum:
     Attributes:
         name: as in tables and on the command line.
         members: names of proxies, or `residual(name)`.
-        form: one of FORMS.
+        scale: one of SCALES.
     """
 
     name: str
     members: tuple[str, ...]
-    form: str = "logrank"
+    scale: str = "logrank"
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -107,7 +107,7 @@ class RankSum:
             ProxyError: a proxy is in no row of the table.
         """
         columns = (_residual_ranks(table, t.proxy) if t.given_size else ranks(table, t.proxy) for t in self.terms)
-        return sum((FORMS[self.form](column, len(table)) for column in columns), np.zeros(len(table)))
+        return sum((SCALES[self.scale](column, len(table)) for column in columns), np.zeros(len(table)))
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ AGGREGATES: dict[str, RankSum] = {
 """VKDNW_agg: Týbl and Neumann, CVPR 2025. AZ-NAS: Lee and Ham, CVPR 2024.
 
 learning_agg is ours, and guides a search unless its space or its user names another: how fast patterns are learnt, and
-noise by heart (twice), and how much gates and features tell apart in the mean layer. Its members and its form were
+noise by heart (twice), and how much gates and features tell apart in the mean layer. Its members and its scale were
 chosen by networks of the space `uninas_tiny` that were trained: docs/proxies.md.
 uninas_agg is ours too: two counts of size, two measures of features, how gradients pass, and two measures of how well
 inputs are told apart (by gradients and by gates). How its members were chosen: docs/proxies.md.
@@ -184,7 +184,7 @@ def parse(text: str) -> RankSum:
         return AGGREGATES[text]
     if text.startswith("residual("):
         raise ProxyError(f"{text} orders networks among each other; write logrank({text})")
-    written = re.fullmatch(rf"({'|'.join(FORMS)})\((.*)\)", text, re.DOTALL)
+    written = re.fullmatch(rf"({'|'.join(SCALES)})\((.*)\)", text, re.DOTALL)
     names = _split(written[2]) if written else [text]
     if written and "" in names:
         raise ProxyError(f"{text!r}: write it as {written[1]}(macs, jacov, residual(vkdnw_single))")

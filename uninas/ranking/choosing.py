@@ -1,4 +1,4 @@
-"""Which signals make the best aggregate: every set of a few, by how well its log-rank sum ranks the choosing half.
+"""Which signals make the best aggregate: every set of a few, by how well its sum over ranks ranks the choosing half.
 
 Nothing is weighted or fitted: the choice of members is all that accuracies decide.
 """
@@ -39,12 +39,14 @@ class Chosen:
 
     members: tuple[str, ...]
     value: float
+    scale: str = "logrank"
+    """Of `uninas.proxies.SCALES`."""
 
     @property
     def name(self) -> str:
         """As `--proxy` takes it; a proxy alone ranks as it does among others."""
         first, *more = self.members
-        return f"logrank({', '.join(self.members)})" if more or first not in proxies.PROXIES else first
+        return f"{self.scale}({', '.join(self.members)})" if more or first not in proxies.PROXIES else first
 
 
 class Chooser:
@@ -55,22 +57,25 @@ class Chooser:
         members: that sets can have.
         criterion: what is compared: Kendall's tau, or tau given size. Tau-a, as sums of logarithms and labels have next
             to no ties.
+        scale: what a rank adds to a sum, one of `uninas.proxies.SCALES`.
 
     Raises:
         RankingError: fewer than two networks have a label in a column.
     """
 
-    def __init__(self, stored: Stored, members: Sequence[str], criterion: Criterion = "kendall") -> None:
-        self.members = tuple(members)
+    def __init__(
+        self, stored: Stored, members: Sequence[str], criterion: Criterion = "kendall", scale: str = "logrank"
+    ) -> None:
+        self.members, self.scale = tuple(members), scale
         self.criterion: Criterion = criterion
-        self._logs = np.array([[_log_ranks(run, name) for name in self.members] for run in stored.runs])
+        self._terms = np.array([[_terms(run, name, scale) for name in self.members] for run in stored.runs])
         sizes = [[row[name] for row in stored.runs[0]] for name in ("params", "macs")]
         self._columns = [_Pairs(column, np.array(sizes, dtype=float), criterion) for column in stored.table.columns]
 
     def value(self, members: Sequence[str]) -> float:
-        """Mean over seeds and columns of the criterion of the members' log-rank sum."""
+        """Mean over seeds and columns of the criterion of the members' sum."""
         rows = [self.members.index(name) for name in members]
-        sums = self._logs[:, rows].sum(1)
+        sums = self._terms[:, rows].sum(1)
         return float(np.mean([column.tau(run) for run in sums for column in self._columns]))
 
     def best(self, up_to: int, on_progress: Callable[[int, int], None] = lambda done, total: None) -> list[Chosen]:
@@ -81,7 +86,7 @@ class Chooser:
             on_progress(done, total)
             value = self.value(members)
             if len(members) not in found or value > found[len(members)].value:
-                found[len(members)] = Chosen(members, value)
+                found[len(members)] = Chosen(members, value, self.scale)
         on_progress(total, total)
         return list(found.values())
 
@@ -117,8 +122,8 @@ class _Pairs:
         return np.sign(values[self._above] - values[self._below]).astype(np.float32)
 
 
-def _log_ranks(run: list[dict[str, float | None]], member: str) -> Floats:
-    return np.asarray(proxies.parse(f"logrank({member})")(run))
+def _terms(run: list[dict[str, float | None]], member: str, scale: str) -> Floats:
+    return np.asarray(proxies.parse(f"{scale}({member})")(run))
 
 
 def _is_member(name: str) -> bool:

@@ -34,7 +34,7 @@ class Objective:
         name: as it was written.
         metrics: what has to be known of a network: proxies, `params`, `macs`, or `latency@1x224`.
         signs: -1 for a metric of which less is better.
-        form: what the rank of each metric adds to the value (`uninas.proxies.FORMS`), or None: the value is the one
+        scale: what the rank of each metric adds to the value (`uninas.proxies.SCALES`), or None: the value is the one
             metric itself.
         given_size: for each metric of such a sum, whether it is ranked by what remains given the size of the networks.
     """
@@ -42,7 +42,7 @@ class Objective:
     name: str
     metrics: tuple[str, ...]
     signs: tuple[int, ...]
-    form: str | None
+    scale: str | None
     given_size: tuple[bool, ...] = ()
 
     @classmethod
@@ -65,13 +65,13 @@ class Objective:
             found = proxies.parse(plain)
         except ProxyError as error:
             raise ProxyError(f"{error} (latency@{latency} can be measured too)") from None
-        form = None if plain in proxies.PROXIES else found.form
-        if minimised and form:
+        scale = None if plain in proxies.PROXIES else found.scale
+        if minimised and scale:
             raise ProxyError(f"{text!r}: an aggregate of ranks is not minimised; write its name without the minus")
         terms = found.terms
         signs = tuple(-1 if minimised else proxies.sign_of(term.proxy) for term in terms)
         metrics, given_size = tuple(term.proxy for term in terms), tuple(term.given_size for term in terms)
-        return cls(text, metrics, signs, form, given_size)
+        return cls(text, metrics, signs, scale, given_size)
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ class Objective:
 
     def scores(self, table: Table) -> np.ndarray:
         """The value of every candidate; minus infinity for those that are not complete."""
-        if self.form is None:
+        if self.scale is None:
             values = self.signs[0] * self._ranked_values(table, self.metrics[0])
         else:
             values = np.zeros(table.count)
@@ -96,7 +96,7 @@ class Objective:
                 found = np.full(table.count, np.nan)
                 known = ranks.ranks()[: table.count]
                 found[: len(known)] = directed(known, sign, ranks.count)
-                values += proxies.FORMS[self.form](found, ranks.count)
+                values += proxies.SCALES[self.scale](found, ranks.count)
         return np.where(np.isnan(values), -math.inf, values)
 
     def _ranks(self, table: Table) -> Iterator[tuple[Ranks, int]]:
@@ -114,9 +114,9 @@ class Objective:
         """The value of one candidate; minus infinity when it is not complete."""
         if not table.is_complete(row):
             return -math.inf
-        if self.form is None:
+        if self.scale is None:
             return float(self.signs[0] * table.ranks(self.metrics[0]).values[row])
-        return sum(_share(self.form, ranks, float(ranks.ranks([row])[0]), sign) for ranks, sign in self._ranks(table))
+        return sum(_share(self.scale, ranks, float(ranks.ranks([row])[0]), sign) for ranks, sign in self._ranks(table))
 
     def by_repeat(self, table: Table, row: int, phase: str = SEARCH) -> np.ndarray:
         """The value on each repeat of a phase alone, against the means of the phase "search"; NaN where one is missing.
@@ -137,20 +137,20 @@ class Objective:
 
     def _contribution(self, table: Table, metric: str, sign: int, given_size: bool, value: float, row: int) -> float:
         """What one value of a metric adds to the objective of a candidate."""
-        if self.form is None or math.isnan(value):
+        if self.scale is None or math.isnan(value):
             return sign * value
         ranks, rank = table.ranks(metric), table.ranks(metric).rank_of(value)
         if not given_size:
-            return _share(self.form, ranks, rank, sign)
+            return _share(self.scale, ranks, rank, sign)
         found = GivenSize.of(table, metric, sign)
         log_rank = _share("logrank", ranks, rank, sign)
-        return _share(self.form, found.ranks, found.rank_of(log_rank, table.cost(row)), 1)
+        return _share(self.scale, found.ranks, found.rank_of(log_rank, table.cost(row)), 1)
 
 
-def _share(form: str, ranks: Ranks, rank: float, sign: int) -> float:
+def _share(scale: str, ranks: Ranks, rank: float, sign: int) -> float:
     """What the rank of a value that need not be in the column adds to a sum: half a rank at least, n + 1/2 at most."""
     within = np.array([min(max(rank, 0.5), ranks.count + 0.5)])
-    return float(proxies.FORMS[form](directed(within, sign, ranks.count), ranks.count)[0])
+    return float(proxies.SCALES[scale](directed(within, sign, ranks.count), ranks.count)[0])
 
 
 def _latency_metric(text: str, default: str) -> str:
