@@ -10,6 +10,7 @@ import pytest
 import uninas
 from uninas.errors import ProxyError, SpaceError, StudyError
 from uninas.genotype import Genotype
+from uninas.proxies import AGGREGATES, RankSum
 from uninas.search import Space, Study, search
 from uninas.search.strategies.random import RandomSearch
 from uninas.search.study import FILE
@@ -205,6 +206,17 @@ def test_the_space_says_what_guides_a_search_of_it(config):
     assert config(proxy="naswot").resolved(Space.load("nasbench201")).proxy == "naswot"
     with pytest.raises(StudyError, match=r"no proxy: SearchConfig.resolved takes the one of the space"):
         _ = settings.objectives_of
+
+
+def test_a_study_goes_on_only_while_its_aggregate_means_the_same(config, monkeypatch):
+    settings = config(proxy="vkdnw_agg", iterations=2)
+    search(settings, scorer=HashScorer())
+    mended = RankSum("vkdnw_agg", ("vkdnw_single", "macs"), "logodds")
+    monkeypatch.setitem(AGGREGATES, "vkdnw_agg", mended)
+    with pytest.raises(
+        StudyError, match=r"aggregates\.vkdnw_agg.*logrank\(vkdnw_single, .*logodds\(vkdnw_single, macs"
+    ):
+        search(config(proxy="vkdnw_agg", iterations=2, resume=True), scorer=HashScorer())
 
 
 def test_what_guides_a_search_is_kept_with_the_study_and_not_with_its_space(config, space_file, tmp_path):

@@ -31,7 +31,7 @@ def rank(
         str,
         typer.Option(
             metavar="PROXY",
-            help=meaning("proxy", "Proxies and aggregates: vkdnw_agg,'logrank(macs, jacov)'."),
+            help=meaning("proxy", "Proxies and aggregates: vkdnw_agg,'logodds(macs, jacov)'."),
             autocompletion=completion.proxies,
         ),
     ],

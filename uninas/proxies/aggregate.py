@@ -179,11 +179,11 @@ def parse(text: str) -> RankSum:
     """
     text = text.strip()
     if not text:
-        raise ProxyError("no proxy is named; write one such as vkdnw_agg, or several as logrank(macs, jacov)")
+        raise ProxyError("no proxy is named; write one such as vkdnw_agg, or several as logodds(macs, jacov)")
     if text in AGGREGATES:
         return AGGREGATES[text]
     if text.startswith("residual("):
-        raise ProxyError(f"{text} orders networks among each other; write logrank({text})")
+        raise ProxyError(f"{text} orders networks among each other; write logodds({text})")
     written = re.fullmatch(rf"({'|'.join(SCALES)})\((.*)\)", text, re.DOTALL)
     names = _split(written[2]) if written else [text]
     if written and "" in names:

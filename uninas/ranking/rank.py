@@ -33,7 +33,7 @@ class RankConfig:
 
     Attributes:
         table: a file or folder that the setting's benchmark reads.
-        proxies: proxies and aggregates, such as "vkdnw_single", "vkdnw_agg", "logrank(macs, jacov)".
+        proxies: proxies and aggregates, such as "vkdnw_single", "vkdnw_agg", "logodds(macs, jacov)".
         out: folder for the scores and results.
         tasks: whose columns of the table to compare with, or single columns; None stands for all.
         limit: number of architectures, drawn from the table; a higher one keeps those that a lower one draws. None

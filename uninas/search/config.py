@@ -73,7 +73,7 @@ class SearchConfig(BaseModel):
     """Settings of the strategy, such as population=64."""
     proxy: str | None = None
     """Training-free scores by name. One guides the search: a proxy, an aggregate (learning_agg, vkdnw_agg, ...), or
-    "logrank(macs, jacov, ...)". Default: the space's, learning_agg in most."""
+    "logodds(macs, jacov, ...)". Default: the space's, learning_agg in most."""
     objectives: str | None = None
     """Several, in place of --proxy, for --strategy pareto: "vkdnw_agg,-params,-latency"; a minus minimises."""
     iterations: int = Field(96, ge=1)
@@ -253,8 +253,11 @@ class SearchConfig(BaseModel):
         """
         import torch
 
+        from ..proxies import AGGREGATES
+
         settings = self.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
         settings["device"] = torch.device(self.device).type  # which one of a kind does not matter
         settings["strategy_settings"] = self.make_strategy().settings.model_dump(mode="json")
         versions = {"uninas": __version__, "torch": torch.__version__}
-        return {**settings, "start": starts, "space": space.fingerprint(), "versions": versions}
+        meant = {"aggregates": {o.name: o.meaning for o in self.objectives_of if o.name in AGGREGATES}}
+        return {**settings, **meant, "start": starts, "space": space.fingerprint(), "versions": versions}

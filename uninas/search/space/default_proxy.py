@@ -25,4 +25,4 @@ def _understood(text: str) -> str:
 
 
 ObjectiveName = Annotated[str, AfterValidator(validated(_understood)), Field(exclude=True)]
-"""A proxy, an aggregate, or `logrank(...)`. No part of a space's fingerprint: it is among the settings of a search."""
+"""A proxy, an aggregate, or one written out. No part of a space's fingerprint: it is among the settings of a search."""
