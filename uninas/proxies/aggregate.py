@@ -36,9 +36,10 @@ class Term:
         """
         written = re.fullmatch(r"residual\(([^()]*)\)", text)
         name = written[1].strip() if written else text
+        if name in AGGREGATES:
+            raise ProxyError(f"{name} is an aggregate and no member of one; write its own members")
         if name not in PROXIES:
-            choices = [*PROXIES, *([] if written else [*AGGREGATES, *(f"{scale}(...)" for scale in SCALES)])]
-            raise ProxyError(f"there is no proxy {name!r}; {nearest(name, choices)}")
+            raise ProxyError(f"there is no proxy {name!r}; {nearest(name, PROXIES)}")
         if written and name in SIZE:
             raise ProxyError(f"residual({name}) is nothing: residuals are given {' and '.join(SIZE)}; write {name}")
         return cls(name, given_size=bool(written))
@@ -185,12 +186,18 @@ def parse(text: str) -> RankSum:
     if text.startswith("residual("):
         raise ProxyError(f"{text} orders networks among each other; write logodds({text})")
     written = re.fullmatch(rf"({'|'.join(SCALES)})\((.*)\)", text, re.DOTALL)
-    names = _split(written[2]) if written else [text]
-    if written and "" in names:
-        raise ProxyError(f"{text!r}: write it as {written[1]}(macs, jacov, residual(vkdnw_single))")
-    terms = [Term.parse(name) for name in names]
-    members = tuple(map(str, terms))
-    return RankSum(f"{written[1]}({', '.join(members)})", members, written[1]) if written else RankSum(text, members)
+    if not written:
+        if text not in PROXIES:
+            raise ProxyError(f"there is no proxy {text!r}; {nearest(text, [*PROXIES, *AGGREGATES, *_WRITTEN])}")
+        return RankSum(text, (text,))
+    scale, names = written[1], _split(written[2])
+    if "" in names:
+        raise ProxyError(f"{text!r}: write it as {scale}(macs, jacov, residual(vkdnw_single))")
+    members = tuple(str(Term.parse(name)) for name in names)
+    return RankSum(f"{scale}({', '.join(members)})", members, scale)
+
+
+_WRITTEN = tuple(f"{scale}(...)" for scale in SCALES)
 
 
 def split_names(text: str) -> tuple[str, ...]:
