@@ -151,22 +151,20 @@ def _residual_ranks(table: Sequence[Row], name: str) -> np.ndarray:
     return _ranks_of(residuals)
 
 
-LEARNING = ("generalization", "memorization", "memorization", "near_mean", "expressivity_mean")
-
 AGGREGATES: dict[str, RankSum] = {
     aggregate.name: aggregate
     for aggregate in (
         RankSum("vkdnw_agg", ("vkdnw_single", "jacov", "expressivity", "trainability", "macs")),
         RankSum("az_nas", ("expressivity", "progressivity", "trainability", "complexity")),
-        RankSum("learning_agg", LEARNING, "logodds"),
+        RankSum("learning_agg", ("generalization", "memorization", "near_mean", "expressivity_mean")),
         RankSum("uninas_agg", ("params", "macs", "expressivity", "progressivity", "trainability", "jacov", "naswot")),
     )
 }
 """VKDNW_agg: Týbl and Neumann, CVPR 2025. AZ-NAS: Lee and Ham, CVPR 2024.
 
 learning_agg is ours, and guides a search unless its space or its user names another: how fast patterns are learnt, and
-noise by heart (twice), and how much gates and features tell apart in the mean layer. Its members and its scale were
-chosen by networks of the space `uninas_tiny` that were trained: docs/proxies.md.
+noise by heart, and how much gates and features tell apart in the mean layer. Its members were chosen
+by networks of the space `uninas_tiny` that were trained: docs/proxies.md.
 uninas_agg is ours too: two counts of size, two measures of features, how gradients pass, and two measures of how well
 inputs are told apart (by gradients and by gates). How its members were chosen: docs/proxies.md.
 """
