@@ -129,9 +129,9 @@ SYMMETRIC = {
 @pytest.mark.parametrize("name", SYMMETRIC)
 def test_symmetric_graphs_are_quick(name):
     other = bench.disguised(SYMMETRIC[name], random.Random(1))
-    start = time.perf_counter()
+    start = time.process_time()
     key = other.key
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert key == SYMMETRIC[name].key
 
 

@@ -255,9 +255,9 @@ def test_loading_is_quick(tmp_path):
     for where, _ in list(genotype.subblocks)[::2]:
         genotype = genotype.with_graph(where, _distinct(where, genotype.stages[where[0]].width))
     genotype.save(tmp_path / "net.yaml")
-    start = time.perf_counter()
+    start = time.process_time()
     assert Genotype.load(tmp_path / "net.yaml") == genotype
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def _distinct(where, width):
