@@ -151,7 +151,7 @@ def test_networks_of_one_size_are_ranked_as_they_are():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("residual(naswot)", r"write logodds\(residual\(naswot\)\)"),
+        ("residual(naswot)", r"write logrank\(residual\(naswot\)\)"),
         ("logrank(residual(nasswot))", "did you mean 'naswot'"),
         ("logrank(residual(params))", "is nothing"),
         ("logrank(residual())", "no proxy ''"),

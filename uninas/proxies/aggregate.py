@@ -163,26 +163,26 @@ AGGREGATES: dict[str, RankSum] = {
 """VKDNW_agg: Týbl and Neumann, CVPR 2025. AZ-NAS: Lee and Ham, CVPR 2024.
 
 learning_agg is ours, and guides a search unless its space or its user names another: how fast patterns are learnt, and
-noise by heart, and how much gates and features tell apart in the mean layer. Its members were chosen
-by networks of the space `uninas_tiny` that were trained: docs/proxies.md.
+noise by heart, and how much gates and features tell apart in the mean layer. Its members were chosen by networks of the
+space `uninas_tiny` that were trained: docs/proxies.md.
 uninas_agg is ours too: two counts of size, two measures of features, how gradients pass, and two measures of how well
 inputs are told apart (by gradients and by gates). How its members were chosen: docs/proxies.md.
 """
 
 
 def parse(text: str) -> RankSum:
-    """The aggregate that `text` names: one of AGGREGATES, a proxy, or one written as `logodds(macs, residual(jacov))`.
+    """The aggregate that `text` names: one of AGGREGATES, a proxy, or one written as `logrank(macs, residual(jacov))`.
 
     Raises:
         ProxyError: the text or a name in it is not understood.
     """
     text = text.strip()
     if not text:
-        raise ProxyError("no proxy is named; write one such as vkdnw_agg, or several as logodds(macs, jacov)")
+        raise ProxyError("no proxy is named; write one such as vkdnw_agg, or several as logrank(macs, jacov)")
     if text in AGGREGATES:
         return AGGREGATES[text]
     if text.startswith("residual("):
-        raise ProxyError(f"{text} orders networks among each other; write logodds({text})")
+        raise ProxyError(f"{text} orders networks among each other; write logrank({text})")
     written = re.fullmatch(rf"({'|'.join(SCALES)})\((.*)\)", text, re.DOTALL)
     if not written:
         if text not in PROXIES:

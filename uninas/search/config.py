@@ -73,7 +73,7 @@ class SearchConfig(BaseModel):
     """Settings of the strategy, such as population=64."""
     proxy: str | None = None
     """Training-free scores by name. One guides the search: a proxy, an aggregate (learning_agg, vkdnw_agg, ...), or
-    "logodds(macs, jacov, ...)". Default: the space's, learning_agg in most."""
+    "logrank(macs, jacov, ...)". Default: the space's, learning_agg in most."""
     objectives: str | None = None
     """Several, in place of --proxy, for --strategy pareto: "vkdnw_agg,-params,-latency"; a minus minimises."""
     iterations: int = Field(96, ge=1)
