@@ -193,7 +193,7 @@ def _stage(figure: Figure, name: str, channels: int | None, parts: list, y: floa
     figure.texts.append(Text(NAMES, y + 8, name, "strong"))
     if channels is not None:
         height, width = parts[-1][2]
-        figure.texts.append(Text(NAMES + 32, y + 8, f"{channels} · {height}×{width}", "quiet"))
+        figure.texts.append(Text(NAMES + 34, y + 8, f"{channels} · {height}×{width}", "quiet"))
     params, macs = (sum(getattr(cost, what) for _, cost, _ in parts) for what in ("params", "macs"))
     _numbers(figure, y, format_count(params), format_count(macs))
     return y
