@@ -27,9 +27,8 @@ def test_log_rank_sum():
 
 def test_log_odds_sum():
     found = parse("logodds(macs, jacov)")(TABLE)
-    expected = [np.log(4 / 1) + np.log(4 / 1), np.log(1 / 4) + np.log(3 / 2)] + [
-        np.log(2.5 / 2.5) + np.log(1.5 / 3.5)
-    ] * 2
+    equal = np.log(2.5 / 2.5) + np.log(1.5 / 3.5)
+    expected = [np.log(4 / 1) + np.log(4 / 1), np.log(1 / 4) + np.log(3 / 2), equal, equal]
     assert found == pytest.approx(expected)
     assert parse("logodds(macs,jacov , jacov)").name == "logodds(macs, jacov, jacov)"
 

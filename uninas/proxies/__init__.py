@@ -12,7 +12,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from uninas.lazy import lazily
-from uninas.proxies.aggregate import AGGREGATES, SCALES, RankSum, SizeTrend, Term, parse, split_names
+from uninas.proxies.aggregate import (
+    AGGREGATES,
+    SCALES,
+    RankSum,
+    SizeTrend,
+    Term,
+    log_share,
+    parse,
+    split_names,
+    written,
+)
 from uninas.proxies.registry import PROXIES, available, get, sign_of
 
 if TYPE_CHECKING:
@@ -36,12 +46,14 @@ __all__ = [
     "available",
     "get",
     "input_size",
+    "log_share",
     "noise",
     "parse",
     "score",
     "sign_of",
     "split_names",
     "vkdnw",
+    "written",
 ]
 
 __getattr__ = lazily(

@@ -62,6 +62,11 @@ SCALES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"logrank": log_sha
 """What a rank (n for the best of n networks) adds to a sum, by how the sum is written."""
 
 
+def written(scale: str, members: Sequence[str]) -> str:
+    """A sum as `parse` reads it: `logodds(macs, residual(jacov))`."""
+    return f"{scale}({', '.join(members)})"
+
+
 @dataclass(frozen=True)
 class RankSum:
     """Sum over members of what `scale` makes of a network's rank.
@@ -183,19 +188,17 @@ def parse(text: str) -> RankSum:
         return AGGREGATES[text]
     if text.startswith("residual("):
         raise ProxyError(f"{text} orders networks among each other; write logrank({text})")
-    written = re.fullmatch(rf"({'|'.join(SCALES)})\((.*)\)", text, re.DOTALL)
-    if not written:
+    found = re.fullmatch(rf"({'|'.join(SCALES)})\((.*)\)", text, re.DOTALL)
+    if not found:
         if text not in PROXIES:
-            raise ProxyError(f"there is no proxy {text!r}; {nearest(text, [*PROXIES, *AGGREGATES, *_WRITTEN])}")
+            choices = [*PROXIES, *AGGREGATES, *(written(scale, ["..."]) for scale in SCALES)]
+            raise ProxyError(f"there is no proxy {text!r}; {nearest(text, choices)}")
         return RankSum(text, (text,))
-    scale, names = written[1], _split(written[2])
+    scale, names = found[1], _split(found[2])
     if "" in names:
         raise ProxyError(f"{text!r}: write it as {scale}(macs, jacov, residual(vkdnw_single))")
     members = tuple(str(Term.parse(name)) for name in names)
-    return RankSum(f"{scale}({', '.join(members)})", members, scale)
-
-
-_WRITTEN = tuple(f"{scale}(...)" for scale in SCALES)
+    return RankSum(written(scale, members), members, scale)
 
 
 def split_names(text: str) -> tuple[str, ...]:

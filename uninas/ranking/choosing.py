@@ -46,7 +46,7 @@ class Chosen:
     def name(self) -> str:
         """As `--proxy` takes it; a proxy alone ranks as it does among others."""
         first, *more = self.members
-        return f"{self.scale}({', '.join(self.members)})" if more or first not in proxies.PROXIES else first
+        return proxies.written(self.scale, self.members) if more or first not in proxies.PROXIES else first
 
 
 class Chooser:
@@ -123,7 +123,7 @@ class _Pairs:
 
 
 def _terms(run: list[dict[str, float | None]], member: str, scale: str) -> Floats:
-    return np.asarray(proxies.parse(f"{scale}({member})")(run))
+    return np.asarray(proxies.parse(proxies.written(scale, [member]))(run))
 
 
 def _is_member(name: str) -> bool:

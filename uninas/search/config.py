@@ -253,11 +253,12 @@ class SearchConfig(BaseModel):
         """
         import torch
 
-        from ..proxies import AGGREGATES
+        from ..proxies import AGGREGATES, written
 
         settings = self.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
         settings["device"] = torch.device(self.device).type  # which one of a kind does not matter
         settings["strategy_settings"] = self.make_strategy().settings.model_dump(mode="json")
         versions = {"uninas": __version__, "torch": torch.__version__}
-        meant = {"aggregates": {o.name: o.meaning for o in self.objectives_of if o.name in AGGREGATES}}
-        return {**settings, **meant, "start": starts, "space": space.fingerprint(), "versions": versions}
+        named = [AGGREGATES[o.name] for o in self.objectives_of if o.name in AGGREGATES]
+        settings["aggregates"] = {found.name: written(found.scale, found.members) for found in named}
+        return {**settings, "start": starts, "space": space.fingerprint(), "versions": versions}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..proxies import SCALES, SizeTrend
+from ..proxies import SizeTrend, log_share
 from .table import Ranks, Table
 
 
@@ -36,7 +36,7 @@ class GivenSize:
         ranks = table.ranks(metric)
         log_ranks = np.full(table.count, np.nan)
         known = ranks.ranks()[: table.count]
-        log_ranks[: len(known)] = SCALES["logrank"](directed(known, sign, ranks.count), ranks.count)
+        log_ranks[: len(known)] = log_share(directed(known, sign, ranks.count), ranks.count)
         rows = np.flatnonzero(~np.isnan(log_ranks))
         params, macs = (table.column_of(cost)[rows] for cost in ("params", "macs"))
         trend = SizeTrend.fit(log_ranks[rows], params, macs)

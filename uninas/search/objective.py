@@ -74,14 +74,6 @@ class Objective:
         return cls(text, metrics, signs, scale, given_size)
 
     @property
-    def meaning(self) -> str:
-        """The name, or what an aggregate's name stands for: `logodds(macs, residual(jacov))`."""
-        if self.scale is None:
-            return self.name
-        terms = (f"residual({name})" if given else name for name, given in zip(self.metrics, self.given_size))
-        return f"{self.scale}({', '.join(terms)})"
-
-    @property
     def measured(self) -> tuple[str, ...]:
         """The metrics that proxies have to measure; costs are counted and latencies are measured apart."""
         measured = [name for name in self.metrics if name not in COST_METRICS and not name.startswith(LATENCY)]

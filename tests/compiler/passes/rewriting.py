@@ -12,6 +12,7 @@ from uninas.compiler.init import initialise
 from uninas.genotype import BlockGraph, GraphBuilder, Ref
 
 CHANNELS = 12
+CONV3 = ("conv", {"kernel": 3})
 
 
 def lowered(graph: BlockGraph, channels: int, passes, dtype: torch.dtype) -> fx.GraphModule:

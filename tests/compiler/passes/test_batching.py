@@ -12,7 +12,18 @@ from uninas.ops.modules.attention import FusedAttention
 from uninas.ops.modules.conv import ParallelConv, SharedInputConv
 from uninas.ops.modules.merge import ChunkChannels, ConcatChannels
 
-from .rewriting import BIAS, CHANNELS, EXCLUDE, Write, assert_same, assert_same_in_float, calls, graph_of, written
+from .rewriting import (
+    BIAS,
+    CHANNELS,
+    CONV3,
+    EXCLUDE,
+    Write,
+    assert_same,
+    assert_same_in_float,
+    calls,
+    graph_of,
+    written,
+)
 
 
 def branches(*chains, merge: str = "concat", fork: str = "chunk", back: bool = True) -> Write:
@@ -27,7 +38,6 @@ def branches(*chains, merge: str = "concat", fork: str = "chunk", back: bool = T
     return write
 
 
-CONV3 = ("conv", {"kernel": 3})
 GROUPED = ("conv", {"kernel": 1, "groups": 2, "bias": False})
 
 JOINS: dict[str, tuple[Write, list[str]]] = {

@@ -10,7 +10,7 @@ from graphs import WIDTH, branching_graph, random_graph
 from uninas.compiler import PASSES, lower
 from uninas.genotype import GraphBuilder
 
-from .rewriting import CHANNELS, assert_same, written
+from .rewriting import CHANNELS, CONV3, assert_same, written
 
 
 @pytest.mark.parametrize("seeds", range(4))
@@ -48,7 +48,7 @@ def test_passes_can_be_repeated():
 def test_dead_nodes_are_left_out():
     b = GraphBuilder()
     x = b.add("gelu", b.input)
-    b.chain(b.input, "conv", "batch_norm")
+    b.chain(b.input, CONV3, "batch_norm")
     module = lower(b.build(x), CHANNELS)
     assert written(module) == ["GELU"]
     assert list(module.parameters()) == []

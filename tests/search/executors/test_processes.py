@@ -89,10 +89,10 @@ def test_ctrl_c_gets_through_and_close_ends_what_runs(tmp_path, monkeypatch):
     threading.Thread(target=press, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         list(executor.results())
-    assert time.monotonic() - pressed[0] < 10  # for ever, were it held back
+    assert time.monotonic() - pressed[0] < 1
     assert len(workers()) == 1
     executor.close()
-    assert time.monotonic() - pressed[0] < 20
+    assert time.monotonic() - pressed[0] < 2
     assert not workers()
     assert not list(temporary.iterdir())
     assert list(executor.results()) == []
